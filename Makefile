@@ -1,0 +1,198 @@
+# confab: build, run, test. `make help` lists the targets.
+
+CC ?= cc
+CLANG ?= clang
+BUILD ?= build
+PREFIX ?= /usr/local
+WERROR ?= 1
+VERSION := 0.1.0
+MAKEFLAGS += --no-print-directory
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+Q := $(if $(V),,@)
+
+PKGS := libevent_core libevent_extra hiredis yaml-0.1 libcrypto
+MSGPACK := $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
+
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion \
+	-Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+	-Wcast-qual -Wpointer-arith -Wwrite-strings -Wundef -Wformat=2 \
+	-Wnull-dereference -Wdouble-promotion -Wimplicit-fallthrough \
+	-Wvla -Wredundant-decls
+ifneq ($(findstring clang,$(CC)),clang)
+WARN += -Wduplicated-cond -Wduplicated-branches -Wlogical-op -Wjump-misses-init \
+	-Wcast-align=strict
+endif
+ifeq ($(WERROR),1)
+WARN += -Werror
+endif
+
+CPPFLAGS += -D_GNU_SOURCE -DCONFAB_VERSION='"$(VERSION)"' -I. \
+	$(shell pkg-config --cflags $(PKGS) $(MSGPACK) 2>/dev/null)
+BASE := -std=c11 -fvisibility=hidden -fno-common -g -MMD -MP
+ifdef SANITIZE
+CFLAGS ?= -O1 -fno-omit-frame-pointer
+BASE += -fsanitize=address,undefined -fno-sanitize-recover=all
+LDFLAGS += -fsanitize=address,undefined
+else
+CFLAGS ?= -O2
+CPPFLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+BASE += -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE
+LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack
+endif
+LDFLAGS += -Wl,--as-needed
+LDLIBS := $(shell pkg-config --libs $(PKGS) $(MSGPACK) 2>/dev/null) \
+	-lwslay -lhttp_parser -lm
+
+# The library is everything but main and the chat application; the bundle is
+# the official browser client, taken from npm and embedded.
+LIB_SRC := $(wildcard common/*.c adapter/*.c server/http/*.c server/engine/*.c \
+	server/io/*.c) $(filter-out server/main.c,$(wildcard server/*.c))
+APP_SRC := server/main.c $(wildcard server/app/*.c)
+LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
+APP_OBJ := $(APP_SRC:%.c=$(BUILD)/%.o)
+UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+FUZZ := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+BUNDLE := build/bundle/socket.io.js
+
+.DEFAULT_GOAL := all
+.SECONDARY:
+.PHONY: all help deps deps-test run cluster test test-unit test-e2e test-cluster \
+	test-browser test-compose test-asan lint fmt fuzz bench install clean
+
+all: $(BUILD)/confab $(BUILD)/libconfab.a ## build the node and the library
+
+help: ## this list
+	$(Q)grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 16
+
+# ---- what must be installed -------------------------------------------------
+
+deps: ## install what building and running need (Debian, root or sudo)
+	$(Q)deploy/deps.sh build
+
+deps-test: ## install what the tests need
+	$(Q)deploy/deps.sh test
+
+NEED_LIBS := $(filter-out help deps deps-test clean run cluster test test-% bench lint fuzz fmt,$(or $(MAKECMDGOALS),all))
+ifneq ($(NEED_LIBS),)
+MISSING := $(shell deploy/deps.sh check)
+ifneq ($(MISSING),)
+$(error confab needs packages that are not installed: $(MISSING). Install them \
+	with `make deps`, or: apt-get install $(MISSING))
+endif
+endif
+
+# ---- build ------------------------------------------------------------------
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	$(Q)$(CC) $(CPPFLAGS) $(BASE) $(CFLAGS) $(WARN) -c -o $@ $<
+
+$(BUILD)/libconfab.a: $(LIB_OBJ)
+	@echo "  AR    $@"
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/confab: $(APP_OBJ) $(BUILD)/libconfab.a
+	@echo "  LD    $@"
+	$(Q)$(CC) $(CFLAGS) $(BASE) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# Assembler reads the embedded files, so the dependency is written here.
+$(BUILD)/server/http/bundle.o: $(BUNDLE)
+$(BUILD)/server/app/page.o: $(wildcard server/app/page/*)
+
+$(BUNDLE): deploy/bundle/package.json deploy/bundle/package-lock.json
+	@echo "  NPM   $@"
+	$(Q)deploy/bundle/fetch.sh build/bundle
+
+$(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libconfab.a
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	$(Q)$(CC) $(CPPFLAGS) $(BASE) $(CFLAGS) $(WARN) $(LDFLAGS) -o $@ $< \
+		$(BUILD)/libconfab.a $(LDLIBS) -lcmocka
+
+$(BUILD)/tests/fixture: tests/fixture/fixture.c $(BUILD)/libconfab.a
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	$(Q)$(CC) $(CPPFLAGS) $(BASE) $(CFLAGS) $(WARN) $(LDFLAGS) -o $@ $< \
+		$(BUILD)/libconfab.a $(LDLIBS)
+
+$(BUILD)/tests/%: tests/%.c $(BUILD)/libconfab.a
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	$(Q)$(CC) $(CPPFLAGS) $(BASE) $(CFLAGS) $(WARN) $(LDFLAGS) -o $@ $< \
+		$(BUILD)/libconfab.a $(LDLIBS)
+
+-include $(LIB_OBJ:.o=.d) $(APP_OBJ:.o=.d) $(UNIT:=.d) $(wildcard $(BUILD)/tests/*/*.d)
+
+# ---- run --------------------------------------------------------------------
+
+run: deps ## one node with the chat page on http://localhost:3000
+	$(Q)$(MAKE) all
+	$(Q)exec build/confab -c deploy/node.yaml
+
+cluster: ## redis, haproxy and NODES=3 nodes; http://localhost:8080
+	$(Q)deploy/deps.sh cluster
+	$(Q)$(MAKE) all
+	$(Q)exec deploy/cluster.sh
+
+install: all ## into $(DESTDIR)$(PREFIX)
+	install -Dm755 $(BUILD)/confab $(DESTDIR)$(PREFIX)/bin/confab
+	install -Dm644 $(BUILD)/libconfab.a $(DESTDIR)$(PREFIX)/lib/libconfab.a
+	install -Dm644 server/sio.h $(DESTDIR)$(PREFIX)/include/confab/sio.h
+	install -Dm644 deploy/node.yaml $(DESTDIR)$(PREFIX)/share/confab/node.yaml
+	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|; s|@LIBS@|$(LDLIBS)|' \
+		deploy/confab.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/confab.pc
+
+# ---- tests ------------------------------------------------------------------
+
+test: deps-test ## everything
+	$(Q)$(MAKE) all $(BUILD)/tests/fixture
+	$(Q)tests/run.sh
+
+test-unit test-e2e test-cluster test-browser test-compose: deps-test ## one part of `make test`
+	$(Q)$(MAKE) all $(BUILD)/tests/fixture
+	$(Q)tests/run.sh $(@:test-%=%)
+
+test-asan: deps-test ## the suites under AddressSanitizer and UBSan
+	$(Q)$(MAKE) BUILD=build/asan SANITIZE=1 all build/asan/tests/fixture
+	$(Q)BUILD=build/asan tests/run.sh
+
+unit-binaries: $(UNIT)
+
+lint: deps-test ## format, layers, banned calls, cppcheck, complexity, clang-tidy
+	$(Q)$(MAKE) all
+	$(Q)tests/lint/run.sh
+
+fmt: ## format the sources
+	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
+
+fuzz: deps-test ## each target for FUZZ_SECONDS=60 from its corpus
+	$(Q)$(MAKE) fuzz-binaries
+	$(Q)tests/fuzz/run.sh
+
+fuzz-binaries: $(FUZZ)
+
+FUZZ_OBJ := $(LIB_SRC:%.c=build/fuzz/%.o)
+build/fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  FUZZ  $<"
+	$(Q)$(CLANG) $(CPPFLAGS) -std=c11 -g -O1 -MMD -MP \
+		-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -c -o $@ $<
+build/fuzz/server/http/bundle.o: $(BUNDLE)
+build/fuzz/libconfab.a: $(FUZZ_OBJ)
+	$(Q)rm -f $@ && ar rcs $@ $^
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/libconfab.a
+	@echo "  FUZZ  $<"
+	$(Q)$(CLANG) $(CPPFLAGS) -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -o $@ $< build/fuzz/libconfab.a $(LDLIBS) -ljansson
+-include $(wildcard build/fuzz/*/*.d build/fuzz/*/*/*.d)
+
+bench: deps-test ## speed and memory beside the official Node.js server
+	$(Q)$(MAKE) all build/tests/bench/load
+	$(Q)tests/bench/run.sh
+
+clean: ## remove what was built
+	$(Q)rm -rf build

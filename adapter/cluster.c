@@ -1,0 +1,240 @@
+#include "adapter/cluster.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#include "common/id.h"
+#include "common/mem.h"
+#include "common/metrics.h"
+#include "common/mp.h"
+
+enum { BAD_LOGS_PER_MINUTE = 6, NAME_MAX_BYTES = 64 };
+
+static struct str nsp_key(const struct map_node *n)
+{
+    return const_container_of(n, struct adapter, by_nsp)->nsp;
+}
+
+static struct str pattern_key(const struct map_node *n)
+{
+    return buf_str(&const_container_of(n, struct adapter, by_pattern)->pattern);
+}
+
+void cluster_bad_message(struct cluster *c, struct str channel, int why)
+{
+    metrics_add(M_REDIS_BAD, 1);
+    if (log_allow(&c->bad_gate, loop_now(c->loop), BAD_LOGS_PER_MINUTE))
+        log_warn("redis_bad_message", "channel=%s why=%s", log_safe(channel),
+                 log_safe(str_of(err_text(why))));
+}
+
+/* ---- presence ------------------------------------------------------------ */
+
+static void arm_presence(struct cluster *c)
+{
+    uint64_t due = presence_due(c->presence);
+    uint64_t now = loop_now(c->loop);
+    timer_stop(&c->presence_timer);
+    if (due != UINT64_MAX)
+        loop_timer(c->loop, &c->presence_timer, due > now ? due - now : 0);
+}
+
+static void on_presence_timer(struct timer *t)
+{
+    struct cluster *c = container_of(t, struct cluster, presence_timer);
+    presence_tick(c->presence, loop_now(c->loop));
+    arm_presence(c);
+}
+
+static void on_presence_send(void *owner, struct str message)
+{
+    struct cluster *c = owner;
+    redis_pubsub_publish(c->pubsub, buf_str(&c->presence_channel), message,
+                         true);
+}
+
+static void on_presence_event(void *owner, struct str nsp, struct str group,
+                              struct str key, struct str meta,
+                              enum presence_event what)
+{
+    struct cluster *c = owner;
+    struct map_node *n = map_get(&c->by_nsp, nsp);
+    if (!n)
+        return;
+    struct adapter *a = container_of(n, struct adapter, by_nsp);
+    if (a->ops->presence)
+        a->ops->presence(a->host, group, key, meta, what);
+}
+
+static void on_presence_peer(void *owner, struct str node, struct str name,
+                             enum presence_peer what)
+{
+    static const char *const event[] = {
+        [PEER_FOUND] = "peer_found",
+        [PEER_LEFT] = "peer_left",
+        [PEER_LOST] = "peer_lost",
+    };
+    struct cluster *c = owner;
+    size_t peers = presence_peers(c->presence);
+    log_info(event[what], "id=%.*s name=%s peers=%zu", STR_ARG(node),
+             log_safe(name), peers);
+    redis_pubsub_expect(c->pubsub, buf_str(&c->presence_channel), peers + 1);
+}
+
+static const struct presence_ops presence_ops = {
+    .send = on_presence_send,
+    .event = on_presence_event,
+    .peer = on_presence_peer,
+};
+
+/* ---- Redis --------------------------------------------------------------- */
+
+static void on_usable(void *owner, bool usable)
+{
+    struct cluster *c = owner;
+    if (usable)
+        presence_up(c->presence, loop_now(c->loop));
+    else
+        presence_down(c->presence);
+    arm_presence(c);
+}
+
+static void on_message(void *owner, struct str pattern, struct str channel,
+                       struct str payload)
+{
+    struct cluster *c = owner;
+    if (payload.len > c->max_message_bytes) {
+        cluster_bad_message(c, channel, ERR_LIMIT);
+        return;
+    }
+    if (pattern.len > 0) {
+        struct map_node *n = map_get(&c->by_pattern, pattern);
+        /* The namespace may have gone a moment ago. */
+        if (n)
+            adapter_receive(container_of(n, struct adapter, by_pattern),
+                            channel, payload);
+        return;
+    }
+    if (!str_eq(channel, buf_str(&c->presence_channel)))
+        return;
+    int rc = presence_receive(c->presence, payload, loop_now(c->loop));
+    if (rc < 0)
+        cluster_bad_message(c, channel, rc);
+    arm_presence(c);
+}
+
+static const struct redis_pubsub_ops pubsub_ops = {
+    .on_usable = on_usable,
+    .on_message = on_message,
+};
+
+static int start_redis(struct cluster *c, const struct adapter_settings *s,
+                       char *err)
+{
+    if (redis_url_parse(&c->url, s->redis_url, err) < 0)
+        return ERR_CONFIG;
+    char name[NAME_MAX_BYTES];
+    (void)snprintf(name, sizeof(name), "confab-%s", s->node_name);
+    struct redis_pubsub_settings ps = {
+        .url = &c->url,
+        .client_name = name,
+        .queue_bytes = s->publish_queue_bytes,
+        .max_message_bytes = s->max_message_bytes,
+    };
+    c->pubsub = redis_pubsub_new(c->loop, &ps, &pubsub_ops, c);
+    buf_add(&c->presence_channel, c->prefix);
+    buf_add(&c->presence_channel, STR("-presence#"));
+    struct str channel = buf_str(&c->presence_channel);
+    redis_pubsub_subscribe(c->pubsub, channel, false);
+    redis_pubsub_expect(c->pubsub, channel, 1);
+    return 0;
+}
+
+/* ---- life ---------------------------------------------------------------- */
+
+static void destroy(struct cluster *c)
+{
+    timer_stop(&c->presence_timer);
+    redis_pubsub_free(c->pubsub);
+    presence_free(c->presence);
+    redis_url_fini(&c->url);
+    buf_fini(&c->presence_channel);
+    map_fini(&c->by_nsp);
+    map_fini(&c->by_pattern);
+    json_fini(&c->tape);
+    buf_fini(&c->channel);
+    buf_fini(&c->payload);
+    mem_free(c);
+}
+
+struct cluster *cluster_new(struct loop *l, const struct adapter_settings *s,
+                            char *err)
+{
+    struct str prefix = str_of(s->prefix);
+    struct cluster *c = mem_zalloc(sizeof(*c) + prefix.len);
+    char *copy = (char *)(c + 1);
+    memcpy(copy, prefix.p, prefix.len);
+    c->prefix = (struct str){copy, prefix.len};
+    c->loop = l;
+    c->type = s->type;
+    c->max_message_bytes = s->max_message_bytes;
+    c->limits.depth =
+        s->json_depth < MP_DEPTH_MAX ? s->json_depth : MP_DEPTH_MAX;
+    /* JSON may take more than twice the room (numbers, escapes). */
+    c->limits.json_bytes = s->max_message_bytes < UINT32_MAX / 4
+                               ? s->max_message_bytes * 4
+                               : UINT32_MAX;
+    map_init(&c->by_nsp, nsp_key);
+    map_init(&c->by_pattern, pattern_key);
+    json_init(&c->tape);
+    buf_init(&c->channel, UINT32_MAX);
+    buf_init(&c->payload, s->max_message_bytes);
+    buf_init(&c->presence_channel, UINT32_MAX);
+    timer_init(&c->presence_timer, on_presence_timer);
+    char node[PRESENCE_NODE_LEN];
+    id_hex(node, sizeof(node));
+    c->presence =
+        presence_new((struct str){node, sizeof(node)}, str_of(s->node_name),
+                     s->lease_ms, &presence_ops, c);
+    if (s->type == ADAPTER_REDIS && start_redis(c, s, err) < 0) {
+        destroy(c);
+        return NULL;
+    }
+    return c;
+}
+
+void cluster_free(struct cluster *c)
+{
+    if (!c)
+        return;
+    assert(c->by_nsp.count == 0);
+    presence_bye(c->presence);
+    destroy(c);
+}
+
+bool cluster_usable(const struct cluster *c)
+{
+    return !c->pubsub || redis_pubsub_usable(c->pubsub);
+}
+
+const char *cluster_kind(const struct cluster *c)
+{
+    return c->type == ADAPTER_REDIS ? "redis" : "memory";
+}
+
+static void add_rooms(struct map_node *n, void *arg)
+{
+    struct adapter *a = container_of(n, struct adapter, by_nsp);
+    size_t *rooms = arg;
+    *rooms += rooms_count(&a->rooms);
+}
+
+void cluster_metrics(struct cluster *c)
+{
+    size_t rooms = 0;
+    map_each(&c->by_nsp, add_rooms, &rooms);
+    metrics_set(M_ROOMS, rooms);
+    metrics_set(M_PRESENCE_PEERS, presence_peers(c->presence));
+    metrics_set(M_REDIS_UP, c->pubsub && redis_pubsub_usable(c->pubsub));
+    metrics_set(M_REDIS_QUEUED, c->pubsub ? redis_pubsub_queued(c->pubsub) : 0);
+}

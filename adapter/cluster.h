@@ -1,0 +1,56 @@
+/* Inside of adapter/: what cluster.c and adapter.c know of each other. The
+ * interface for everyone else is adapter.h.
+ *
+ * A message from Redis comes with the pattern or channel it was subscribed by,
+ * and that decides who gets it. Patterns belong to adapters (broadcasts of one
+ * namespace), exact channels to the cluster (presence; requests and responses
+ * of the classic adapter would be the next ones). */
+#ifndef CONFAB_ADAPTER_CLUSTER_H
+#define CONFAB_ADAPTER_CLUSTER_H
+
+#include "adapter/adapter.h"
+#include "adapter/presence.h"
+#include "adapter/redis_pubsub.h"
+#include "adapter/wire_classic.h"
+#include "common/log.h"
+
+enum { ADAPTER_UID_LEN = 6 };
+
+struct cluster {
+    struct loop *loop;
+    enum adapter_type type;
+    struct str prefix;
+    uint32_t max_message_bytes;
+    struct wire_limits limits;
+    struct map by_nsp, by_pattern; /* of adapter */
+
+    struct redis_url url;
+    struct redis_pubsub *pubsub; /* NULL for the memory adapter */
+
+    struct presence *presence;
+    struct timer presence_timer;
+    struct buf presence_channel;
+
+    struct json tape; /* work space for publishing */
+    struct buf channel, payload;
+    struct log_gate bad_gate;
+};
+
+struct adapter {
+    struct map_node by_nsp, by_pattern;
+    struct cluster *cluster;
+    struct rooms rooms;
+    const struct adapter_host *ops;
+    void *host;
+    struct str nsp;
+    struct buf base;    /* P#N# */
+    struct buf pattern; /* empty for the memory adapter */
+    char uid[ADAPTER_UID_LEN];
+};
+
+/* A message of the namespace's pattern. */
+void adapter_receive(struct adapter *a, struct str channel, struct str payload);
+/* Counts something from Redis that made no sense, and logs it now and then. */
+void cluster_bad_message(struct cluster *c, struct str channel, int why);
+
+#endif

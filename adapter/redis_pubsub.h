@@ -1,0 +1,61 @@
+/* The two connections to Redis that a node has, as one thing: a publisher and a
+ * subscriber, what is subscribed, and what could not be published yet.
+ *
+ * After a loss everything is subscribed again. What is published while the
+ * publisher is away, or slower than we are, waits in a queue that is bounded in
+ * bytes and keeps its order. It is not sent in the moment of the return, when
+ * the other nodes may still be on their way back and nobody would hear it, but
+ * when as many of them as before have subscribed again, or after some seconds.
+ * What was under way when a connection broke may or may not have arrived: it is
+ * not sent again, and counted as lost. */
+#ifndef CONFAB_ADAPTER_REDIS_PUBSUB_H
+#define CONFAB_ADAPTER_REDIS_PUBSUB_H
+
+#include "adapter/redis.h"
+
+struct redis_pubsub;
+
+struct redis_pubsub_ops {
+    /* It became usable, or is no longer. */
+    void (*on_usable)(void *owner, bool usable);
+    /* `pattern` is empty for a message of an exact subscription. */
+    void (*on_message)(void *owner, struct str pattern, struct str channel,
+                       struct str payload);
+};
+
+struct redis_pubsub_settings {
+    const struct redis_url *url; /* must outlive it */
+    const char *client_name;
+    uint32_t queue_bytes;
+    uint32_t max_message_bytes;
+};
+
+struct redis_pubsub *redis_pubsub_new(struct loop *l,
+                                      const struct redis_pubsub_settings *s,
+                                      const struct redis_pubsub_ops *ops,
+                                      void *owner);
+/* NULL is allowed. */
+void redis_pubsub_free(struct redis_pubsub *ps);
+
+/* Both connections are up and everything that was asked for when the subscriber
+ * came up is subscribed; a later subscription does not change that. */
+bool redis_pubsub_usable(const struct redis_pubsub *ps);
+/* Bytes that wait to be published. */
+size_t redis_pubsub_queued(const struct redis_pubsub *ps);
+
+/* At most once each. */
+void redis_pubsub_subscribe(struct redis_pubsub *ps, struct str channel,
+                            bool pattern);
+void redis_pubsub_unsubscribe(struct redis_pubsub *ps, struct str channel,
+                              bool pattern);
+
+/* `keep`: waits when it cannot be sent now; otherwise it is dropped then. What
+ * is given up is counted and logged once per outage. */
+void redis_pubsub_publish(struct redis_pubsub *ps, struct str channel,
+                          struct str payload, bool keep);
+/* All nodes, this one included, subscribe `channel` exactly: how many of them
+ * there were when last seen tells when they are back. */
+void redis_pubsub_expect(struct redis_pubsub *ps, struct str channel,
+                         size_t nodes);
+
+#endif

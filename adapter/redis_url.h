@@ -1,0 +1,26 @@
+/* Where Redis is and as whom to speak to it, from one line of configuration:
+ *
+ *     redis://[user:password@]host[:port][/db]
+ *
+ * User and password are percent-decoded; the user may be empty (a password
+ * alone is what `requirepass` wants); an IPv6 address stands in brackets. */
+#ifndef CONFAB_ADAPTER_REDIS_URL_H
+#define CONFAB_ADAPTER_REDIS_URL_H
+
+#include "common/config.h"
+
+struct redis_url {
+    char *host;
+    char *user;     /* NULL: the default one */
+    char *password; /* NULL: none asked */
+    uint32_t db;
+    uint16_t port;
+};
+
+/* 0, or ERR_CONFIG with a sentence that never repeats the password. `u` holds
+ * nothing then. */
+MUST_CHECK int redis_url_parse(struct redis_url *u, const char *text,
+                               char err[CONFIG_ERR_MAX]);
+void redis_url_fini(struct redis_url *u);
+
+#endif

@@ -1,0 +1,231 @@
+#include "adapter/rooms.h"
+
+#include <assert.h>
+
+#include "common/mem.h"
+
+static struct str room_key(const struct map_node *n)
+{
+    return const_container_of(n, struct room, by_name)->name;
+}
+
+static struct str member_key(const struct map_node *n)
+{
+    return const_container_of(n, struct member, by_id)->id;
+}
+
+void rooms_init(struct rooms *r)
+{
+    *r = (struct rooms){0};
+    map_init(&r->by_name, room_key);
+    map_init(&r->by_id, member_key);
+}
+
+void rooms_fini(struct rooms *r)
+{
+    assert(r->everyone.n == 0 && r->by_name.count == 0);
+    map_fini(&r->by_name);
+    map_fini(&r->by_id);
+    mem_free(r->everyone.members);
+}
+
+static uint32_t room_push(struct room *room, struct member *m)
+{
+    if (room->n == room->cap) {
+        room->cap = room->cap ? room->cap * 2 : 4;
+        room->members =
+            mem_realloc(room->members, room->cap * sizeof(room->members[0]));
+    }
+    room->members[room->n] = m;
+    return room->n++;
+}
+
+static uint32_t *slot_of(const struct rooms *r, struct member *m,
+                         const struct room *room)
+{
+    if (room == &r->everyone)
+        return &m->everyone_slot;
+    for (unsigned i = 0; i < m->n_in; i++) {
+        if (m->in[i].room == room)
+            return &m->in[i].slot;
+    }
+    return NULL;
+}
+
+/* The last member takes the free slot. */
+static void room_drop(const struct rooms *r, struct room *room, uint32_t slot)
+{
+    assert(slot < room->n);
+    struct member *moved = room->members[--room->n];
+    if (slot == room->n)
+        return;
+    room->members[slot] = moved;
+    uint32_t *moved_slot = slot_of(r, moved, room);
+    assert(moved_slot); /* linked from both sides */
+    *moved_slot = slot;
+}
+
+static void room_free(struct rooms *r, struct room *room)
+{
+    if (r->watch)
+        r->watch->emptied(r->watch_arg, room->name);
+    map_remove(&r->by_name, &room->by_name);
+    mem_free(room->members);
+    mem_free(room);
+}
+
+void rooms_add(struct rooms *r, struct member *m, struct str id)
+{
+    *m = (struct member){.id = id};
+    map_put(&r->by_id, &m->by_id);
+    m->everyone_slot = room_push(&r->everyone, m);
+}
+
+void rooms_remove(struct rooms *r, struct member *m)
+{
+    for (unsigned i = 0; i < m->n_in; i++) {
+        struct room *room = m->in[i].room;
+        room_drop(r, room, m->in[i].slot);
+        if (room->n == 0)
+            room_free(r, room);
+    }
+    mem_free(m->in);
+    m->in = NULL;
+    m->n_in = m->cap_in = 0;
+    room_drop(r, &r->everyone, m->everyone_slot);
+    map_remove(&r->by_id, &m->by_id);
+}
+
+struct member *rooms_member(const struct rooms *r, struct str id)
+{
+    struct map_node *n = map_get(&r->by_id, id);
+    return n ? container_of(n, struct member, by_id) : NULL;
+}
+
+struct room *rooms_find(const struct rooms *r, struct str name)
+{
+    struct map_node *n = map_get(&r->by_name, name);
+    return n ? container_of(n, struct room, by_name) : NULL;
+}
+
+size_t rooms_count(const struct rooms *r)
+{
+    return r->by_name.count;
+}
+
+bool rooms_has(const struct member *m, struct str name)
+{
+    for (unsigned i = 0; i < m->n_in; i++) {
+        if (str_eq(m->in[i].room->name, name))
+            return true;
+    }
+    return false;
+}
+
+static struct room *room_new(struct rooms *r, struct str name)
+{
+    struct room *room = mem_zalloc(sizeof(*room) + name.len);
+    memcpy(room + 1, name.p, name.len);
+    room->name = (struct str){(const char *)(room + 1), name.len};
+    map_put(&r->by_name, &room->by_name);
+    return room;
+}
+
+bool rooms_join(struct rooms *r, struct member *m, struct str name)
+{
+    if (rooms_has(m, name))
+        return false;
+    struct room *room = rooms_find(r, name);
+    bool created = !room;
+    if (created)
+        room = room_new(r, name);
+    if (m->n_in == m->cap_in) {
+        assert(m->cap_in < UINT16_MAX / 2);
+        m->cap_in = (uint16_t)(m->cap_in ? m->cap_in * 2 : 1);
+        m->in = mem_realloc(m->in, m->cap_in * sizeof(m->in[0]));
+    }
+    m->in[m->n_in++] = (struct membership){room, room_push(room, m)};
+    if (created && r->watch)
+        r->watch->created(r->watch_arg, room->name);
+    return true;
+}
+
+bool rooms_leave(struct rooms *r, struct member *m, struct str name)
+{
+    unsigned i = 0;
+    while (i < m->n_in && !str_eq(m->in[i].room->name, name))
+        i++;
+    if (i == m->n_in)
+        return false;
+    struct room *room = m->in[i].room;
+    room_drop(r, room, m->in[i].slot);
+    m->n_in--;
+    memmove(&m->in[i], &m->in[i + 1], (m->n_in - i) * sizeof(m->in[0]));
+    if (room->n == 0)
+        room_free(r, room);
+    return true;
+}
+
+/* ---- selection ----------------------------------------------------------- */
+
+/* A member whose mark equals the running number has been taken already, or
+ * must not be: that is how overlapping rooms deliver once. */
+static void mark_all(struct rooms *r, struct str name)
+{
+    struct room *room = rooms_find(r, name);
+    for (uint32_t i = 0; room && i < room->n; i++)
+        room->members[i]->mark = r->selection;
+    struct member *m = rooms_member(r, name);
+    if (m)
+        m->mark = r->selection;
+}
+
+static void next_selection(struct rooms *r)
+{
+    if (++r->selection != 0)
+        return;
+    /* The number wrapped: no old mark may look like a new one. */
+    for (uint32_t i = 0; i < r->everyone.n; i++)
+        r->everyone.members[i]->mark = 0;
+    r->selection = 1;
+}
+
+static size_t take(struct rooms *r, struct member *m,
+                   void (*each)(void *arg, struct member *m), void *arg)
+{
+    if (m->mark == r->selection)
+        return 0;
+    m->mark = r->selection;
+    each(arg, m);
+    return 1;
+}
+
+static size_t take_all(struct rooms *r, const struct room *room,
+                       void (*each)(void *arg, struct member *m), void *arg)
+{
+    size_t n = 0;
+    for (uint32_t i = 0; i < room->n; i++)
+        n += take(r, room->members[i], each, arg);
+    return n;
+}
+
+size_t rooms_select(struct rooms *r, const struct str *in, size_t n_in,
+                    const struct str *except, size_t n_except,
+                    void (*each)(void *arg, struct member *m), void *arg)
+{
+    next_selection(r);
+    for (size_t i = 0; i < n_except; i++)
+        mark_all(r, except[i]);
+    if (n_in == 0)
+        return take_all(r, &r->everyone, each, arg);
+    size_t n = 0;
+    for (size_t i = 0; i < n_in; i++) {
+        struct room *room = rooms_find(r, in[i]);
+        if (room)
+            n += take_all(r, room, each, arg);
+        struct member *m = rooms_member(r, in[i]);
+        if (m)
+            n += take(r, m, each, arg);
+    }
+    return n;
+}

@@ -1,0 +1,332 @@
+#include "adapter/wire_classic.h"
+
+#include <assert.h>
+#include <math.h>
+
+#include "common/json_out.h"
+#include "common/mp.h"
+
+/* ---- channels ------------------------------------------------------------ */
+
+void wire_classic_base(struct str prefix, struct str nsp, struct buf *out)
+{
+    buf_add(out, prefix);
+    buf_addc(out, '#');
+    buf_add(out, nsp);
+    buf_addc(out, '#');
+}
+
+void wire_classic_pattern(struct str base, struct buf *out)
+{
+    for (size_t i = 0; i < base.len; i++) {
+        if (base.p[i] != '\0' && strchr("*?[]\\", base.p[i]))
+            buf_addc(out, '\\');
+        buf_addc(out, base.p[i]);
+    }
+    buf_addc(out, '*');
+}
+
+void wire_classic_channel(struct str base, const struct broadcast *b,
+                          struct buf *out)
+{
+    buf_add(out, base);
+    if (b->n_rooms != 1)
+        return;
+    buf_add(out, b->rooms[0]);
+    buf_addc(out, '#');
+}
+
+bool wire_classic_room(struct str base, struct str channel, struct str *room)
+{
+    if (!str_starts(channel, base))
+        return false;
+    *room = str_from(channel, base.len);
+    /* The reference cuts the last character, whatever it is. */
+    if (room->len > 0)
+        room->len--;
+    return true;
+}
+
+/* ---- writing ------------------------------------------------------------- */
+
+static void put_names(struct buf *out, const struct str *names, size_t n)
+{
+    mp_put_array(out, (uint32_t)n);
+    for (size_t i = 0; i < n; i++)
+        mp_put_str(out, names[i]);
+}
+
+int wire_classic_encode(struct json *tape, struct str uid,
+                        const struct packet *p, const struct broadcast *b,
+                        struct buf *out)
+{
+    /* The data was checked against narrower limits when it came in. */
+    struct json_limits limits = {.depth = 64, .nodes = (1U << 24) - 1};
+    assert(p->type == PACKET_EVENT && p->data);
+    if (json_parse(tape, bytes_str(p->data), limits) < 0 ||
+        json_type(tape, 0) != JSON_ARRAY)
+        return ERR_PROTO;
+    mp_put_array(out, 3);
+    mp_put_str(out, uid);
+    mp_put_map(out, 3);
+    mp_put_str(out, STR("type"));
+    mp_put_int(out, PACKET_EVENT);
+    mp_put_str(out, STR("data"));
+    mp_put_json(out, tape, 0, p->bins, p->n_bins);
+    mp_put_str(out, STR("nsp"));
+    mp_put_str(out, p->nsp);
+    mp_put_map(out, 3);
+    mp_put_str(out, STR("rooms"));
+    put_names(out, b->rooms, b->n_rooms);
+    mp_put_str(out, STR("except"));
+    put_names(out, b->except, b->n_except);
+    mp_put_str(out, STR("flags"));
+    mp_put_map(out, b->is_volatile ? 1 : 0);
+    if (b->is_volatile) {
+        mp_put_str(out, STR("volatile"));
+        mp_put_bool(out, true);
+    }
+    return out->full ? ERR_LIMIT : 0;
+}
+
+/* ---- reading ------------------------------------------------------------- */
+
+/* Where the values of the known keys of a map begin; p is NULL for those that
+ * are not there. Of two equal keys the last one counts, as in JavaScript. */
+struct field {
+    struct str key;
+    struct str at;
+};
+
+static int scan_map(struct str *in, struct field *fields, size_t n)
+{
+    struct mp_value head;
+    if (mp_read(in, &head) < 0 || head.type != MP_MAP)
+        return ERR_PROTO;
+    for (uint32_t i = 0; i < head.count; i++) {
+        struct str key_at = *in;
+        struct mp_value key;
+        if (mp_skip(in) < 0 || mp_read(&key_at, &key) < 0)
+            return ERR_PROTO;
+        for (size_t f = 0; key.type == MP_STR && f < n; f++) {
+            if (str_eq(fields[f].key, key.s))
+                fields[f].at = *in;
+        }
+        if (mp_skip(in) < 0)
+            return ERR_PROTO;
+    }
+    return 0;
+}
+
+static bool is_event_type(struct str at)
+{
+    struct mp_value v;
+    if (!at.p || mp_read(&at, &v) < 0)
+        return false;
+    if (v.type == MP_FLOAT)
+        return v.d == (double)PACKET_EVENT;
+    return v.type == MP_INT && v.i == PACKET_EVENT;
+}
+
+static bool is_reserved(struct str name)
+{
+    static const char *const reserved[] = {
+        "connect",       "connect_error", "disconnect",
+        "disconnecting", "newListener",   "removeListener",
+    };
+    for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
+        if (str_eq(str_of(reserved[i]), name))
+            return true;
+    }
+    return false;
+}
+
+/* What every client accepts: an array that begins with the event's name, which
+ * is text or a number. */
+static int check_data(struct str at)
+{
+    struct mp_value v;
+    if (mp_read(&at, &v) < 0 || v.type != MP_ARRAY || v.count == 0)
+        return ERR_PROTO;
+    if (v.count > WIRE_ARGS_MAX)
+        return ERR_LIMIT;
+    if (mp_read(&at, &v) < 0)
+        return ERR_PROTO;
+    switch (v.type) {
+    case MP_INT:
+    case MP_UINT:
+        return 0;
+    case MP_FLOAT:
+        return isfinite(v.d) ? 0 : ERR_PROTO;
+    case MP_STR:
+        if (v.s.len > WIRE_EVENT_MAX)
+            return ERR_LIMIT;
+        return is_reserved(v.s) ? ERR_PROTO : 0;
+    default:
+        return ERR_PROTO;
+    }
+}
+
+static int read_data(struct str at, struct str nsp,
+                     const struct wire_limits *limits, struct wire_message *m)
+{
+    int rc = check_data(at);
+    if (rc < 0)
+        return rc;
+    struct mp_bins bins = {.n = 0};
+    struct buf text;
+    buf_init(&text, limits->json_bytes);
+    rc = mp_to_json(&at, &text, limits->depth, &bins);
+    if (rc == 0) {
+        struct bytes *data = buf_take(&text);
+        m->packet =
+            packet_new(PACKET_EVENT, nsp, PACKET_NO_ACK, data, bins.v, bins.n);
+        bytes_unref(data);
+    }
+    buf_fini(&text);
+    mp_bins_fini(&bins);
+    return rc;
+}
+
+static int read_packet(struct str *in, struct str nsp,
+                       const struct wire_limits *limits, struct wire_message *m)
+{
+    struct field f[] = {
+        {.key = STR("type")}, {.key = STR("data")}, {.key = STR("nsp")}};
+    if (scan_map(in, f, 3) < 0)
+        return ERR_PROTO;
+    /* Before the rest: what is not for us need not please us. */
+    struct mp_value v = {.type = MP_NIL};
+    if (f[2].at.p && mp_read(&f[2].at, &v) < 0)
+        return ERR_PROTO;
+    struct str of = v.type == MP_NIL ? STR("/") : v.s;
+    if (!str_eq(of, nsp))
+        return ERR_STATE;
+    if (!is_event_type(f[0].at) || !f[1].at.p)
+        return ERR_PROTO;
+    return read_data(f[1].at, nsp, limits, m);
+}
+
+/* JavaScript servers may join a room named 7: it comes as a number, and is the
+ * room "7" here. */
+static int read_name(struct str *in, struct buf *numbers, struct str *name)
+{
+    struct mp_value v;
+    if (mp_read(in, &v) < 0)
+        return ERR_PROTO;
+    if (v.type == MP_STR) {
+        *name = v.s;
+        return 0;
+    }
+    /* All the room there can ever be a need for, so that no name moves. */
+    if (!buf_space(numbers, numbers->max - numbers->len))
+        return ERR_LIMIT;
+    size_t start = numbers->len;
+    switch (v.type) {
+    case MP_INT:
+        buf_add_i64(numbers, v.i);
+        break;
+    case MP_UINT:
+        buf_add_u64(numbers, v.u);
+        break;
+    case MP_FLOAT:
+        json_out_double(numbers, v.d);
+        break;
+    default:
+        return ERR_PROTO;
+    }
+    *name = str_from(buf_str(numbers), start);
+    return 0;
+}
+
+/* Absent and nil are no names at all. */
+static int read_names(struct str at, struct buf *numbers, struct str *names,
+                      size_t *n)
+{
+    struct mp_value head = {.type = MP_NIL};
+    if (at.p && mp_read(&at, &head) < 0)
+        return ERR_PROTO;
+    if (head.type == MP_NIL)
+        return 0;
+    if (head.type != MP_ARRAY)
+        return ERR_PROTO;
+    if (head.count > WIRE_NAMES_MAX)
+        return ERR_LIMIT;
+    for (; *n < head.count; ++*n) {
+        int rc = read_name(&at, numbers, &names[*n]);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static bool read_volatile(struct str at)
+{
+    struct field f = {.key = STR("volatile")};
+    struct mp_value v;
+    return at.p && scan_map(&at, &f, 1) == 0 && f.at.p &&
+           mp_read(&f.at, &v) == 0 && v.type == MP_BOOL && v.b;
+}
+
+static int read_opts(struct str *in, struct wire_message *m)
+{
+    struct field f[] = {
+        {.key = STR("rooms")}, {.key = STR("except")}, {.key = STR("flags")}};
+    if (scan_map(in, f, 3) < 0)
+        return ERR_PROTO;
+    int rc = read_names(f[0].at, &m->numbers, m->rooms, &m->n_rooms);
+    if (rc == 0)
+        rc = read_names(f[1].at, &m->numbers, m->except, &m->n_except);
+    m->is_volatile = read_volatile(f[2].at);
+    return rc;
+}
+
+static int read_uid(struct str *in, struct str *uid, uint32_t *n)
+{
+    struct mp_value v;
+    if (mp_read(in, &v) < 0 || v.type != MP_ARRAY || v.count < 3)
+        return ERR_PROTO;
+    *n = v.count;
+    struct str at = *in;
+    if (mp_skip(in) < 0 || mp_read(&at, &v) < 0)
+        return ERR_PROTO;
+    *uid = v.type == MP_STR ? v.s : STR("");
+    return 0;
+}
+
+struct str wire_classic_uid(struct str payload)
+{
+    struct str uid;
+    uint32_t n;
+    return read_uid(&payload, &uid, &n) < 0 ? STR("") : uid;
+}
+
+int wire_classic_decode(struct str payload, struct str nsp,
+                        const struct wire_limits *limits,
+                        struct wire_message *m)
+{
+    /* Without touching the 8 KiB of names. */
+    m->packet = NULL;
+    m->n_rooms = m->n_except = 0;
+    m->is_volatile = false;
+    m->uid = STR("");
+    buf_init(&m->numbers, 2 * WIRE_NAMES_MAX * WIRE_NUMBER_MAX);
+    uint32_t n = 0;
+    int rc = read_uid(&payload, &m->uid, &n);
+    if (rc == 0)
+        rc = read_packet(&payload, nsp, limits, m);
+    if (rc == 0)
+        rc = read_opts(&payload, m);
+    for (; rc == 0 && n > 3; n--)
+        rc = mp_skip(&payload);
+    if (rc == 0 && payload.len > 0)
+        rc = ERR_PROTO;
+    return rc;
+}
+
+void wire_message_fini(struct wire_message *m)
+{
+    packet_unref(m->packet);
+    m->packet = NULL;
+    buf_fini(&m->numbers);
+}

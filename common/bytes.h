@@ -1,0 +1,36 @@
+/* Immutable reference-counted bytes: what is encoded once and shared by all
+ * receivers.
+ *
+ * An outgoing message carries its WebSocket frame header in front, so that one
+ * object serves both transports: a WebSocket sends all of it, a polling
+ * response sends bytes_body(), which starts behind the `head` bytes. */
+#ifndef CONFAB_COMMON_BYTES_H
+#define CONFAB_COMMON_BYTES_H
+
+#include "common/str.h"
+
+struct bytes {
+    uint32_t refs;
+    uint32_t len;   /* all bytes at p, header included */
+    uint8_t head;   /* leading bytes that are transport framing */
+    uint8_t binary; /* the body is a binary message, not text */
+    char p[];
+};
+
+/* A copy of `s` with one reference and no head. */
+struct bytes *bytes_new(struct str s);
+struct bytes *bytes_ref(struct bytes *b);
+/* NULL is allowed. */
+void bytes_unref(struct bytes *b);
+
+static inline struct str bytes_str(const struct bytes *b)
+{
+    return (struct str){b->p, b->len};
+}
+
+static inline struct str bytes_body(const struct bytes *b)
+{
+    return (struct str){b->p + b->head, b->len - b->head};
+}
+
+#endif

@@ -1,0 +1,39 @@
+/* A queue of references to shared bytes: what a connection still has to send.
+ *
+ * An empty queue owns no memory. Links come from a process-wide free list of
+ * chunks, so that queueing on the fan-out path does not allocate once the
+ * process is warm. Each entry holds one reference. */
+#ifndef CONFAB_COMMON_BYTESQ_H
+#define CONFAB_COMMON_BYTESQ_H
+
+#include <sys/uio.h>
+
+#include "common/bytes.h"
+
+struct bytesq_chunk;
+
+struct bytesq {
+    struct bytesq_chunk *first, *last;
+    uint32_t sent;  /* bytes of the first entry that are gone already */
+    uint32_t count; /* entries */
+    size_t bytes;   /* not yet sent */
+};
+
+void bytesq_init(struct bytesq *q);
+/* Drops everything. */
+void bytesq_fini(struct bytesq *q);
+/* Appends; takes a reference of its own. */
+void bytesq_push(struct bytesq *q, struct bytes *b);
+/* First entry with its reference; NULL when empty. `sent` is forgotten. */
+struct bytes *bytesq_take(struct bytesq *q);
+/* Fills up to `max` vectors with what is to be sent; returns how many. */
+int bytesq_iov(const struct bytesq *q, struct iovec *iov, int max);
+/* `n` bytes were sent: drops what is done with. */
+void bytesq_sent(struct bytesq *q, size_t n);
+
+static inline bool bytesq_empty(const struct bytesq *q)
+{
+    return q->count == 0;
+}
+
+#endif

@@ -1,0 +1,67 @@
+#include "common/id.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+enum { CHUNK = 64 };
+
+void id_bytes(void *out, size_t len)
+{
+    unsigned char *p = out;
+    while (len > 0) {
+        ssize_t n = getrandom(p, len, 0);
+        if (n < 0) {
+            if (errno == EINTR)
+                continue;
+            (void)fprintf(stderr, "confab: no random bytes (errno %d)\n",
+                          errno);
+            abort();
+        }
+        p += n;
+        len -= (size_t)n;
+    }
+}
+
+/* `alphabet` has mask + 1 characters, a power of two of at most 64: every byte
+ * gives one character without bias. */
+static void spell(char *out, size_t len, const char *alphabet, unsigned mask)
+{
+    unsigned char raw[CHUNK];
+    while (len > 0) {
+        size_t n = CHUNK;
+        if (n > len)
+            n = len;
+        id_bytes(raw, n);
+        for (size_t i = 0; i < n; i++)
+            out[i] = alphabet[raw[i] & mask];
+        out += n;
+        len -= n;
+    }
+}
+
+void id_random(char *out, size_t len)
+{
+    spell(out, len,
+          "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-",
+          63);
+}
+
+void id_hex(char *out, size_t len)
+{
+    spell(out, len, "0123456789abcdef", 15);
+}
+
+uint32_t id_below(uint32_t n)
+{
+    assert(n > 0);
+    /* The values below `skip` would make the low results more likely. */
+    uint32_t skip = (0 - n) % n;
+    uint32_t r;
+    do {
+        id_bytes(&r, sizeof(r));
+    } while (r < skip);
+    return r % n;
+}

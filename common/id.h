@@ -1,0 +1,19 @@
+/* Random identifiers from getrandom(2). */
+#ifndef CONFAB_COMMON_ID_H
+#define CONFAB_COMMON_ID_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { ID_LEN = 20 }; /* 120 random bits; the length official peers expect */
+
+/* Writes `len` characters of [A-Za-z0-9_-] and no NUL. */
+void id_random(char *out, size_t len);
+/* `len` lower-case hexadecimal digits and no NUL. */
+void id_hex(char *out, size_t len);
+/* Raw random bytes; aborts when the kernel has none to give. */
+void id_bytes(void *out, size_t len);
+/* Uniform in [0, n); n > 0. Not for secrets. */
+uint32_t id_below(uint32_t n);
+
+#endif

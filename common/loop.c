@@ -1,0 +1,153 @@
+#include "common/loop.h"
+
+#include <assert.h>
+#include <time.h>
+
+#include "common/mem.h"
+
+static uint64_t clock_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct loop *l = arg;
+    l->wake_at_ms = 0;
+}
+
+struct loop *loop_new(void)
+{
+    struct loop *l = mem_zalloc(sizeof(*l));
+    struct event_config *cfg = event_config_new();
+    assert(cfg);
+    /* One thread: libevent's locks would only cost. */
+    event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
+    l->base = event_base_new_with_config(cfg);
+    event_config_free(cfg);
+    assert(l->base);
+    l->wake = event_new(l->base, -1, 0, on_wake, l);
+    assert(l->wake);
+    l->read_buf = mem_alloc(LOOP_READ_BYTES);
+    timer_wheel_init(&l->wheel, clock_ms());
+    l->now_ms = l->wheel.now_ms;
+    list_init(&l->flush);
+    list_init(&l->reap);
+    return l;
+}
+
+void loop_free(struct loop *l)
+{
+    if (!l)
+        return;
+    assert(list_empty(&l->flush) && list_empty(&l->reap));
+    event_free(l->wake);
+    event_base_free(l->base);
+    mem_free(l->read_buf);
+    mem_free(l);
+}
+
+static void run_tasks(struct list *tasks)
+{
+    struct list *n;
+    while ((n = list_pop(tasks))) {
+        struct loop_task *t = container_of(n, struct loop_task, link);
+        t->run(t);
+    }
+}
+
+void loop_end_of_turn(struct loop *l)
+{
+    /* Flushing may close, freeing may flush others: until nothing is left. */
+    while (!list_empty(&l->flush) || !list_empty(&l->reap)) {
+        run_tasks(&l->flush);
+        if (!list_empty(&l->reap)) {
+            struct list *n = list_pop(&l->reap);
+            struct loop_task *t = container_of(n, struct loop_task, link);
+            t->run(t);
+        }
+    }
+}
+
+/* libevent must return when the wheel is due: one timeout for all timers. */
+static void arm_wake(struct loop *l, uint64_t max_wait_ms)
+{
+    uint64_t wait = timer_wheel_wait(&l->wheel);
+    if (wait > max_wait_ms)
+        wait = max_wait_ms;
+    uint64_t at = wait == UINT64_MAX ? 0 : l->wheel.now_ms + wait;
+    if (at == l->wake_at_ms)
+        return;
+    l->wake_at_ms = at;
+    if (!at) {
+        event_del(l->wake);
+        return;
+    }
+    struct timeval tv = {(time_t)(wait / 1000),
+                         (suseconds_t)(wait % 1000 * 1000)};
+    event_add(l->wake, &tv);
+}
+
+uint64_t loop_now(struct loop *l)
+{
+    if (!l->clock_read) {
+        l->now_ms = clock_ms();
+        l->clock_read = true;
+    }
+    return l->now_ms;
+}
+
+void loop_timer(struct loop *l, struct timer *t, uint64_t ms)
+{
+    /* The wheel stands where the last turn left it; without the difference a
+     * timer started after a long wait would fire early. */
+    timer_start(&l->wheel, t, ms + (loop_now(l) - l->wheel.now_ms));
+}
+
+void loop_turn(struct loop *l, uint64_t max_wait_ms)
+{
+    arm_wake(l, max_wait_ms);
+    l->clock_read = false;
+    event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY);
+    timer_wheel_advance(&l->wheel, loop_now(l));
+    loop_end_of_turn(l);
+}
+
+void loop_run(struct loop *l)
+{
+    loop_end_of_turn(l);
+    while (!l->stopping)
+        loop_turn(l, UINT64_MAX);
+}
+
+void loop_stop(struct loop *l)
+{
+    l->stopping = true;
+}
+
+void loop_task_init(struct loop_task *t, void (*run)(struct loop_task *))
+{
+    list_init(&t->link);
+    t->run = run;
+}
+
+void loop_flush(struct loop *l, struct loop_task *t)
+{
+    if (list_empty(&t->link))
+        list_insert(&l->flush, &t->link);
+}
+
+void loop_reap(struct loop *l, struct loop_task *t)
+{
+    if (list_empty(&t->link))
+        list_insert(&l->reap, &t->link);
+}
+
+void loop_cancel(struct loop_task *t)
+{
+    list_remove(&t->link);
+}

@@ -1,0 +1,66 @@
+/* The event loop of the process: libevent, a clock read once per turn, and the
+ * two places where everything that can wait is done.
+ *
+ * A turn: wait for the kernel, run the handlers of what is ready, fire timers,
+ * then flush (each dirty stream writes once, however many messages it got) and
+ * reap (free what was closed in this turn). Handlers may therefore close
+ * anything, the object that is calling them included.
+ *
+ * One loop per process and thread; nothing here is thread safe. */
+#ifndef CONFAB_COMMON_LOOP_H
+#define CONFAB_COMMON_LOOP_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "common/err.h"
+#include "common/timer.h"
+
+/* Embedded in what wants to be called at the end of the turn. */
+struct loop_task {
+    struct list link;
+    void (*run)(struct loop_task *t);
+};
+
+struct loop {
+    struct event_base *base;
+    struct timer_wheel wheel;
+    struct list flush; /* of loop_task */
+    struct list reap;  /* of loop_task */
+    struct event *wake;
+    uint64_t wake_at_ms;
+    uint64_t now_ms;
+    bool clock_read; /* now_ms is of this turn */
+    bool stopping;
+    char *read_buf; /* shared by all streams: LOOP_READ_BYTES */
+};
+
+enum { LOOP_READ_BYTES = 64 * 1024 };
+
+struct loop *loop_new(void);
+void loop_free(struct loop *l);
+/* Runs turns until loop_stop. */
+void loop_run(struct loop *l);
+void loop_stop(struct loop *l);
+/* One turn; blocks for at most `max_wait_ms`. For tests. */
+void loop_turn(struct loop *l, uint64_t max_wait_ms);
+
+/* Monotonic milliseconds, read at most once per turn. */
+uint64_t loop_now(struct loop *l);
+
+/* Fires `t` once, `ms` from now. */
+void loop_timer(struct loop *l, struct timer *t, uint64_t ms);
+
+/* Flushes and reaps now. For owners that take the loop down. */
+void loop_end_of_turn(struct loop *l);
+
+void loop_task_init(struct loop_task *t, void (*run)(struct loop_task *));
+/* Runs at the end of this turn, before anything is freed; once, however often
+ * it is asked for. */
+void loop_flush(struct loop *l, struct loop_task *t);
+/* Runs after all flushing: `run` frees the object that holds `t`. */
+void loop_reap(struct loop *l, struct loop_task *t);
+/* Forgets a task that is waiting; harmless when it is not. */
+void loop_cancel(struct loop_task *t);
+
+#endif

@@ -1,0 +1,18 @@
+/* Allocation that succeeds or ends the process.
+ *
+ * Memory exhaustion is not an error path: small fixed-size allocations abort
+ * with a message, and everything sized by a peer is bounded before it is
+ * allocated. Sizes are bytes. Memory is released with mem_free. */
+#ifndef CONFAB_COMMON_MEM_H
+#define CONFAB_COMMON_MEM_H
+
+#include <stddef.h>
+
+void *mem_alloc(size_t size);
+void *mem_zalloc(size_t size);
+void *mem_realloc(void *p, size_t size);
+/* A copy of `len` bytes followed by a NUL. */
+char *mem_strndup(const char *p, size_t len);
+void mem_free(void *p);
+
+#endif

@@ -1,0 +1,131 @@
+/* Counters and gauges of the process, in one static table, printed in the
+ * Prometheus text format (version 0.0.4).
+ *
+ * Counters only grow; gauges are set by those who own the table that is
+ * counted, just before printing (metrics_set). One row of the list below is
+ * the whole declaration of a metric: symbol, kind, name, help. Names with a
+ * label share the text before '{' and must stand together. */
+#ifndef CONFAB_COMMON_METRICS_H
+#define CONFAB_COMMON_METRICS_H
+
+#include "common/buf.h"
+
+#define METRICS(X)                                                             \
+    X(M_CONNECTIONS, GAUGE, "confab_connections", "open TCP connections")      \
+    X(M_SESSIONS_POLLING, GAUGE, "confab_sessions{transport=\"polling\"}",     \
+      "open Engine.IO sessions")                                               \
+    X(M_SESSIONS_WEBSOCKET, GAUGE, "confab_sessions{transport=\"websocket\"}", \
+      "open Engine.IO sessions")                                               \
+    X(M_SOCKETS, GAUGE, "confab_sockets", "connected Socket.IO sockets")       \
+    X(M_ROOMS, GAUGE, "confab_rooms", "rooms with at least one local member")  \
+    X(M_ACCEPTED, COUNTER, "confab_accepted_total", "accepted connections")    \
+    X(M_ACCEPT_REFUSED, COUNTER, "confab_accept_refused_total",                \
+      "connections closed at once because the process was full")               \
+    X(M_HANDSHAKES, COUNTER, "confab_handshakes_total", "sessions opened")     \
+    X(M_UPGRADES, COUNTER, "confab_upgrades_total",                            \
+      "sessions moved from polling to WebSocket")                              \
+    X(M_EVENTS_IN, COUNTER, "confab_events_in_total", "events from clients")   \
+    X(M_DELIVERIES, COUNTER, "confab_deliveries_total",                        \
+      "packets handed to a client's connection")                               \
+    X(M_BROADCASTS, COUNTER, "confab_broadcasts_total",                        \
+      "broadcasts made on this node")                                          \
+    X(M_BYTES_IN, COUNTER, "confab_bytes_in_total", "bytes read from clients") \
+    X(M_BYTES_OUT, COUNTER, "confab_bytes_out_total",                          \
+      "bytes written to clients")                                              \
+    X(M_HTTP_BAD_REQUEST, COUNTER, "confab_http_errors_total{why=\"bad\"}",    \
+      "HTTP requests refused before they reached a handler")                   \
+    X(M_HTTP_TOO_LARGE, COUNTER, "confab_http_errors_total{why=\"header\"}",   \
+      "HTTP requests refused before they reached a handler")                   \
+    X(M_HTTP_TIMEOUT, COUNTER, "confab_http_errors_total{why=\"timeout\"}",    \
+      "HTTP requests refused before they reached a handler")                   \
+    X(M_BAD_HANDSHAKE, COUNTER, "confab_bad_handshakes_total",                 \
+      "Engine.IO requests answered with an error code")                        \
+    X(M_UNKNOWN_SID, COUNTER, "confab_unknown_sid_total",                      \
+      "requests for a session that is not here")                               \
+    X(M_PAYLOAD_TOO_LARGE, COUNTER, "confab_payload_too_large_total",          \
+      "messages larger than engine.max_payload_bytes")                         \
+    X(M_BAD_FRAME, COUNTER, "confab_bad_frames_total",                         \
+      "WebSocket protocol violations")                                         \
+    X(M_BAD_PACKET, COUNTER, "confab_bad_packets_total",                       \
+      "Engine.IO or Socket.IO packets that ended their connection")            \
+    X(M_BAD_CONNECT, COUNTER, "confab_connect_refused_total",                  \
+      "Socket.IO CONNECT packets answered with CONNECT_ERROR")                 \
+    X(M_LIMIT_ROOMS, COUNTER, "confab_limit_total{limit=\"rooms\"}",           \
+      "actions refused by a limit")                                            \
+    X(M_LIMIT_NAMESPACES, COUNTER, "confab_limit_total{limit=\"namespaces\"}", \
+      "actions refused by a limit")                                            \
+    X(M_LIMIT_ACKS, COUNTER, "confab_limit_total{limit=\"acks\"}",             \
+      "actions refused by a limit")                                            \
+    X(M_LIMIT_JSON, COUNTER, "confab_limit_total{limit=\"json\"}",             \
+      "actions refused by a limit")                                            \
+    X(M_LIMIT_NAME, COUNTER, "confab_limit_total{limit=\"name\"}",             \
+      "actions refused by a limit")                                            \
+    X(M_DROP_VOLATILE, COUNTER, "confab_dropped_total{why=\"volatile\"}",      \
+      "packets not handed to a connection")                                    \
+    X(M_DROP_CLOSED, COUNTER, "confab_dropped_total{why=\"closed\"}",          \
+      "packets not handed to a connection")                                    \
+    X(M_SLOW_CONSUMER, COUNTER, "confab_slow_consumers_total",                 \
+      "connections closed because their output queue stayed full")             \
+    X(M_ACK_TIMEOUT, COUNTER, "confab_ack_timeouts_total",                     \
+      "acknowledgements that did not come in time")                            \
+    X(M_ACK_UNKNOWN, COUNTER, "confab_ack_unknown_total",                      \
+      "acknowledgements nobody waited for")                                    \
+    X(M_CLOSE_TRANSPORT, COUNTER,                                              \
+      "confab_disconnects_total{reason=\"transport close\"}",                  \
+      "sessions ended, by reason")                                             \
+    X(M_CLOSE_ERROR, COUNTER,                                                  \
+      "confab_disconnects_total{reason=\"transport error\"}",                  \
+      "sessions ended, by reason")                                             \
+    X(M_CLOSE_PING, COUNTER,                                                   \
+      "confab_disconnects_total{reason=\"ping timeout\"}",                     \
+      "sessions ended, by reason")                                             \
+    X(M_CLOSE_PARSE, COUNTER,                                                  \
+      "confab_disconnects_total{reason=\"parse error\"}",                      \
+      "sessions ended, by reason")                                             \
+    X(M_CLOSE_FORCED, COUNTER,                                                 \
+      "confab_disconnects_total{reason=\"forced close\"}",                     \
+      "sessions ended, by reason")                                             \
+    X(M_CLOSE_SHUTDOWN, COUNTER,                                               \
+      "confab_disconnects_total{reason=\"server shutting down\"}",             \
+      "sessions ended, by reason")                                             \
+    X(M_REDIS_UP, GAUGE, "confab_redis_up",                                    \
+      "1 while both connections to Redis work")                                \
+    X(M_REDIS_RECONNECTS, COUNTER, "confab_redis_reconnects_total",            \
+      "connections to Redis that were lost")                                   \
+    X(M_REDIS_PUBLISHED, COUNTER, "confab_redis_published_total",              \
+      "messages published")                                                    \
+    X(M_REDIS_RECEIVED, COUNTER, "confab_redis_received_total",                \
+      "messages received")                                                     \
+    X(M_REDIS_OWN, COUNTER, "confab_redis_ignored_total{why=\"own\"}",         \
+      "messages received and not delivered")                                   \
+    X(M_REDIS_NO_ROOM, COUNTER, "confab_redis_ignored_total{why=\"room\"}",    \
+      "messages received and not delivered")                                   \
+    X(M_REDIS_BAD, COUNTER, "confab_redis_ignored_total{why=\"bad\"}",         \
+      "messages received and not delivered")                                   \
+    X(M_REDIS_LOST, COUNTER, "confab_redis_publish_lost_total",                \
+      "messages that could not be published and were given up")                \
+    X(M_REDIS_QUEUED, GAUGE, "confab_redis_queued_bytes",                      \
+      "bytes waiting to be published")                                         \
+    X(M_PRESENCE_PEERS, GAUGE, "confab_presence_peers",                        \
+      "other nodes heard within their lease")
+
+#define METRIC_ENUM(sym, kind, name, help) sym,
+enum metric { METRICS(METRIC_ENUM) METRIC_COUNT };
+#undef METRIC_ENUM
+
+extern uint64_t metrics_value[METRIC_COUNT];
+
+static inline void metrics_add(enum metric m, uint64_t n)
+{
+    metrics_value[m] += n;
+}
+
+static inline void metrics_set(enum metric m, uint64_t v)
+{
+    metrics_value[m] = v;
+}
+
+/* The whole table as Prometheus text. */
+void metrics_print(struct buf *out);
+
+#endif

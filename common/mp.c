@@ -1,0 +1,641 @@
+#include "common/mp.h"
+
+#include <assert.h>
+#include <math.h>
+#include <msgpack.h>
+
+#include "common/json_out.h"
+
+/* ---- writing ------------------------------------------------------------- */
+
+static int append(void *data, const char *p, size_t len)
+{
+    struct buf *b = data;
+    buf_add(b, (struct str){p, len});
+    return b->full ? -1 : 0;
+}
+
+/* The packer is two words: making one per value costs nothing, and a writer
+ * needs no more than the buf. Its results say what buf.full says. */
+static msgpack_packer packer(struct buf *b)
+{
+    msgpack_packer pk;
+    msgpack_packer_init(&pk, b, append);
+    return pk;
+}
+
+static void put_nil(struct buf *b)
+{
+    msgpack_packer pk = packer(b);
+    (void)msgpack_pack_nil(&pk);
+}
+
+void mp_put_bool(struct buf *b, bool v)
+{
+    msgpack_packer pk = packer(b);
+    (void)(v ? msgpack_pack_true(&pk) : msgpack_pack_false(&pk));
+}
+
+void mp_put_int(struct buf *b, int64_t v)
+{
+    msgpack_packer pk = packer(b);
+    (void)msgpack_pack_int64(&pk, v);
+}
+
+void mp_put_uint(struct buf *b, uint64_t v)
+{
+    msgpack_packer pk = packer(b);
+    (void)msgpack_pack_uint64(&pk, v);
+}
+
+void mp_put_double(struct buf *b, double v)
+{
+    msgpack_packer pk = packer(b);
+    (void)msgpack_pack_double(&pk, v);
+}
+
+void mp_put_str(struct buf *b, struct str s)
+{
+    msgpack_packer pk = packer(b);
+    (void)msgpack_pack_str(&pk, s.len);
+    (void)msgpack_pack_str_body(&pk, s.p, s.len);
+}
+
+void mp_put_bin(struct buf *b, struct str s)
+{
+    msgpack_packer pk = packer(b);
+    (void)msgpack_pack_bin(&pk, s.len);
+    (void)msgpack_pack_bin_body(&pk, s.p, s.len);
+}
+
+void mp_put_array(struct buf *b, uint32_t n)
+{
+    msgpack_packer pk = packer(b);
+    (void)msgpack_pack_array(&pk, n);
+}
+
+void mp_put_map(struct buf *b, uint32_t n)
+{
+    msgpack_packer pk = packer(b);
+    (void)msgpack_pack_map(&pk, n);
+}
+
+static void put_number(struct buf *b, const struct json *j, uint32_t node)
+{
+    int64_t i;
+    uint64_t u;
+    double d = 0;
+    if (json_i64(j, node, &i)) {
+        mp_put_int(b, i);
+        return;
+    }
+    if (str_to_u64(json_text(j, node), UINT64_MAX, &u)) {
+        mp_put_uint(b, u);
+        return;
+    }
+    (void)json_double(j, node, &d);
+    /* 2^63 and 2^64 are exact as doubles, their predecessors are not. */
+    if (d != floor(d))
+        mp_put_double(b, d);
+    else if (d >= -0x1p63 && d < 0x1p63)
+        mp_put_int(b, (int64_t)d);
+    else if (d >= 0x1p63 && d < 0x1p64)
+        mp_put_uint(b, (uint64_t)d);
+    else
+        mp_put_double(b, d);
+}
+
+/* Which attachment the object stands for; `n_bins` when it is none. */
+static size_t placeholder(const struct json *j, uint32_t node, size_t n_bins)
+{
+    uint32_t flag = json_get(j, node, STR("_placeholder"));
+    if (flag == JSON_NONE || json_type(j, flag) != JSON_TRUE)
+        return n_bins;
+    uint32_t num = json_get(j, node, STR("num"));
+    int64_t i;
+    if (num == JSON_NONE || json_type(j, num) != JSON_NUMBER ||
+        !json_i64(j, num, &i) || i < 0 || (uint64_t)i >= n_bins)
+        return n_bins;
+    return (size_t)i;
+}
+
+static void put_scalar(struct buf *b, const struct json *j, uint32_t node,
+                       struct buf *scratch)
+{
+    switch (json_type(j, node)) {
+    case JSON_FALSE:
+        mp_put_bool(b, false);
+        break;
+    case JSON_TRUE:
+        mp_put_bool(b, true);
+        break;
+    case JSON_NUMBER:
+        put_number(b, j, node);
+        break;
+    case JSON_STRING:
+        mp_put_str(b, json_string_view(j, node, scratch));
+        break;
+    default:
+        put_nil(b);
+        break;
+    }
+}
+
+/* Both the tape and MessagePack put a head with its count before the content,
+ * so that one walk over the tape in its order writes everything. */
+void mp_put_json(struct buf *b, const struct json *j, uint32_t node,
+                 struct bytes *const *bins, size_t n_bins)
+{
+    struct buf scratch;
+    buf_init(&scratch, j->text.len);
+    uint32_t end = j->nodes[node].next;
+    while (node < end && !b->full) {
+        const struct json_node *n = &j->nodes[node];
+        size_t bin = n_bins;
+        if (n->type == JSON_OBJECT && n_bins > 0)
+            bin = placeholder(j, node, n_bins);
+        if (bin < n_bins) {
+            mp_put_bin(b, bytes_str(bins[bin]));
+            node = n->next;
+            continue;
+        }
+        if (n->type == JSON_ARRAY)
+            mp_put_array(b, n->count);
+        else if (n->type == JSON_OBJECT)
+            mp_put_map(b, n->count);
+        else
+            put_scalar(b, j, node, &scratch);
+        node++;
+    }
+    buf_fini(&scratch);
+}
+
+/* ---- reading ------------------------------------------------------------- */
+
+/* The forms 0xC0 to 0xDF: what follows the first byte is a big-endian number of
+ * `width` bytes, which is the value itself, a length or a count. A fixext has
+ * its length in the table. */
+enum form {
+    F_BAD,
+    F_NIL,
+    F_BOOL,
+    F_F32,
+    F_F64,
+    F_UINT,
+    F_INT,
+    F_STR,
+    F_BIN,
+    F_EXT,
+    F_FIXEXT,
+    F_ARRAY,
+    F_MAP
+};
+
+static const struct {
+    uint8_t form, width;
+} forms[32] = {
+    {F_NIL, 0},    {F_BAD, 0},    {F_BOOL, 0},   {F_BOOL, 0},   {F_BIN, 1},
+    {F_BIN, 2},    {F_BIN, 4},    {F_EXT, 1},    {F_EXT, 2},    {F_EXT, 4},
+    {F_F32, 4},    {F_F64, 8},    {F_UINT, 1},   {F_UINT, 2},   {F_UINT, 4},
+    {F_UINT, 8},   {F_INT, 1},    {F_INT, 2},    {F_INT, 4},    {F_INT, 8},
+    {F_FIXEXT, 1}, {F_FIXEXT, 2}, {F_FIXEXT, 4}, {F_FIXEXT, 8}, {F_FIXEXT, 16},
+    {F_STR, 1},    {F_STR, 2},    {F_STR, 4},    {F_ARRAY, 2},  {F_ARRAY, 4},
+    {F_MAP, 2},    {F_MAP, 4},
+};
+
+static uint64_t big_endian(const char *p, size_t len)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < len; i++)
+        n = n << 8 | (unsigned char)p[i];
+    return n;
+}
+
+static int64_t sign_extend(uint64_t n, unsigned width)
+{
+    uint64_t sign = UINT64_C(1) << (width * 8 - 1);
+    return (int64_t)((n ^ sign) - sign);
+}
+
+static void set_uint(struct mp_value *v, uint64_t n)
+{
+    v->type = n <= INT64_MAX ? MP_INT : MP_UINT;
+    v->i = n <= INT64_MAX ? (int64_t)n : 0;
+    v->u = n;
+}
+
+static void set_float(struct mp_value *v, uint64_t bits, unsigned width)
+{
+    v->type = MP_FLOAT;
+    if (width == 8) {
+        memcpy(&v->d, &bits, sizeof(v->d));
+        return;
+    }
+    uint32_t bits32 = (uint32_t)bits;
+    float f;
+    memcpy(&f, &bits32, sizeof(f));
+    v->d = (double)f;
+}
+
+static int take_text(struct str *in, struct mp_value *v, enum mp_type type,
+                     uint64_t len)
+{
+    if (len > in->len)
+        return ERR_PROTO;
+    v->type = type;
+    v->s = (struct str){in->p, (size_t)len};
+    *in = str_from(*in, (size_t)len);
+    return 0;
+}
+
+static int take_ext(struct str *in, struct mp_value *v, uint64_t len)
+{
+    if (in->len == 0)
+        return ERR_PROTO;
+    v->ext = (int8_t)in->p[0];
+    *in = str_from(*in, 1);
+    return take_text(in, v, MP_EXT, len);
+}
+
+/* An element takes a byte at least: a count that cannot be true is refused
+ * before anyone acts on it. */
+static int take_head(const struct str *in, struct mp_value *v,
+                     enum mp_type type, uint64_t count)
+{
+    if (count > (type == MP_MAP ? in->len / 2 : in->len))
+        return ERR_PROTO;
+    v->type = type;
+    v->count = (uint32_t)count;
+    return 0;
+}
+
+static int read_wide(struct str *in, unsigned c, struct mp_value *v)
+{
+    unsigned width = forms[c - 0xC0].width;
+    if (forms[c - 0xC0].form == F_FIXEXT) {
+        v->fixed = true;
+        return take_ext(in, v, width);
+    }
+    if (width > in->len)
+        return ERR_PROTO;
+    uint64_t n = big_endian(in->p, width);
+    *in = str_from(*in, width);
+    switch ((enum form)forms[c - 0xC0].form) {
+    case F_NIL:
+        v->type = MP_NIL;
+        return 0;
+    case F_BOOL:
+        v->type = MP_BOOL;
+        v->b = c == 0xC3;
+        return 0;
+    case F_F32:
+    case F_F64:
+        set_float(v, n, width);
+        return 0;
+    case F_UINT:
+        set_uint(v, n);
+        return 0;
+    case F_INT:
+        v->type = MP_INT;
+        v->i = sign_extend(n, width);
+        return 0;
+    case F_STR:
+        return take_text(in, v, MP_STR, n);
+    case F_BIN:
+        return take_text(in, v, MP_BIN, n);
+    case F_EXT:
+        return take_ext(in, v, n);
+    case F_ARRAY:
+        return take_head(in, v, MP_ARRAY, n);
+    case F_MAP:
+        return take_head(in, v, MP_MAP, n);
+    default:
+        return ERR_PROTO;
+    }
+}
+
+int mp_read(struct str *in, struct mp_value *v)
+{
+    *v = (struct mp_value){.type = MP_INT};
+    if (in->len == 0)
+        return ERR_PROTO;
+    unsigned c = (unsigned char)in->p[0];
+    *in = str_from(*in, 1);
+    if (c < 0x80 || c >= 0xE0) {
+        v->i = c < 0x80 ? (int64_t)c : (int64_t)c - 0x100;
+        return 0;
+    }
+    if (c < 0x90)
+        return take_head(in, v, MP_MAP, c & 0x0F);
+    if (c < 0xA0)
+        return take_head(in, v, MP_ARRAY, c & 0x0F);
+    if (c < 0xC0)
+        return take_text(in, v, MP_STR, c & 0x1F);
+    return read_wide(in, c, v);
+}
+
+int mp_skip(struct str *in)
+{
+    uint64_t left = 1;
+    while (left > 0) {
+        struct mp_value v;
+        if (mp_read(in, &v) < 0)
+            return ERR_PROTO;
+        left--;
+        if (v.type == MP_ARRAY)
+            left += v.count;
+        else if (v.type == MP_MAP)
+            left += (uint64_t)v.count * 2;
+        if (left > in->len)
+            return ERR_PROTO;
+    }
+    return 0;
+}
+
+/* ---- to JSON ------------------------------------------------------------- */
+
+struct frame {
+    uint32_t left; /* elements or pairs that are still to come */
+    bool map;
+    bool any; /* the next one needs a comma */
+};
+
+struct to_json {
+    struct str *in;
+    struct buf *out;
+    struct mp_bins *bins;
+    uint32_t depth, max;
+    bool lookalike; /* a key of the content is called like the placeholder's */
+    struct frame frames[MP_DEPTH_MAX];
+};
+
+void mp_bins_fini(struct mp_bins *bins)
+{
+    for (size_t i = 0; i < bins->n; i++)
+        bytes_unref(bins->v[i]);
+    bins->n = 0;
+}
+
+static int add_binary(struct to_json *t, struct str s)
+{
+    if (!t->bins)
+        return ERR_PROTO;
+    if (t->depth >= t->max || t->bins->n == PACKET_BINS_MAX)
+        return ERR_LIMIT;
+    buf_add(t->out, STR("{\"_placeholder\":true,\"num\":"));
+    buf_add_u64(t->out, t->bins->n);
+    buf_addc(t->out, '}');
+    struct bytes *b = bytes_new(s);
+    b->binary = 1;
+    t->bins->v[t->bins->n++] = b;
+    return 0;
+}
+
+/* Days since 1970 to a date of the Gregorian calendar, which repeats every
+ * 146097 days (400 years); years begin in March here, so that the leap day is
+ * their last. */
+static void civil(int64_t days, int64_t *year, unsigned *month, unsigned *day)
+{
+    days += 719468;
+    int64_t era = (days >= 0 ? days : days - 146096) / 146097;
+    unsigned doe = (unsigned)(days - era * 146097);
+    unsigned yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+    unsigned doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    unsigned mp = (5 * doy + 2) / 153;
+    *day = doy - (153 * mp + 2) / 5 + 1;
+    *month = mp < 10 ? mp + 3 : mp - 9;
+    *year = (int64_t)yoe + era * 400 + (*month <= 2);
+}
+
+/* As Date.prototype.toJSON: six digits with a sign outside the years 0 to 9999,
+ * null beyond what a Date can hold. */
+static void add_date(struct buf *out, int64_t ms)
+{
+    const int64_t limit_ms = 8640000000000000;
+    const int64_t day_ms = 86400000;
+    if (ms < -limit_ms || ms > limit_ms) {
+        buf_add(out, STR("null"));
+        return;
+    }
+    int64_t days = ms / day_ms - (ms % day_ms < 0);
+    unsigned rest = (unsigned)(ms - days * day_ms);
+    int64_t year;
+    unsigned month, day;
+    civil(days, &year, &month, &day);
+    if (year >= 0 && year <= 9999)
+        buf_fmt(out, "\"%04d", (int)year);
+    else
+        buf_fmt(out, "\"%c%06d", year < 0 ? '-' : '+',
+                (int)(year < 0 ? -year : year));
+    buf_fmt(out, "-%02u-%02uT%02u:%02u:%02u.%03uZ\"", month, day,
+            rest / 3600000, rest / 60000 % 60, rest / 1000 % 60, rest % 1000);
+}
+
+/* A moment that is not a whole millisecond is cut towards 1970, as a Date does
+ * it. Seconds no Date can hold are cut first, or they would overflow. */
+static void add_timestamp(struct buf *out, int64_t s, uint32_t ns)
+{
+    const int64_t limit_s = 8640000000001;
+    if (s > limit_s)
+        s = limit_s;
+    if (s < -limit_s)
+        s = -limit_s;
+    int64_t ms = s * 1000 + ns / 1000000;
+    if (ms < 0 && ns % 1000000 != 0)
+        ms++;
+    add_date(out, ms);
+}
+
+static int add_ext(struct to_json *t, const struct mp_value *v)
+{
+    struct buf *out = t->out;
+    uint64_t n = big_endian(v->s.p, v->s.len < 8 ? v->s.len : 8);
+    if (v->ext == -1 && v->s.len == 4) {
+        add_timestamp(out, (int64_t)n, 0);
+        return 0;
+    }
+    if (v->ext == -1 && v->s.len == 8) {
+        add_timestamp(out, (int64_t)(n & 0x3FFFFFFFF), (uint32_t)(n >> 34));
+        return 0;
+    }
+    if (v->ext == -1 && v->s.len == 12) {
+        add_timestamp(out, sign_extend(big_endian(v->s.p + 4, 8), 8),
+                      (uint32_t)(n >> 32));
+        return 0;
+    }
+    /* What the official encoder used type 0 for: undefined, and dates before
+     * there were timestamps. */
+    if (v->ext == 0 && v->fixed && v->s.len == 1) {
+        buf_add(out, STR("null"));
+        return 0;
+    }
+    if (v->ext == 0 && v->fixed && v->s.len == 8) {
+        add_date(out, sign_extend(n, 8));
+        return 0;
+    }
+    if (v->ext == 0)
+        return add_binary(t, v->s);
+    if (t->depth >= t->max)
+        return ERR_LIMIT;
+    t->depth++;
+    buf_addc(out, '[');
+    buf_add_i64(out, v->ext);
+    buf_addc(out, ',');
+    int rc = add_binary(t, v->s);
+    buf_addc(out, ']');
+    t->depth--;
+    return rc;
+}
+
+static int open_frame(struct to_json *t, const struct mp_value *v)
+{
+    if (t->depth >= t->max)
+        return ERR_LIMIT;
+    bool map = v->type == MP_MAP;
+    buf_addc(t->out, map ? '{' : '[');
+    t->frames[t->depth++] = (struct frame){.left = v->count, .map = map};
+    return 0;
+}
+
+static int add_value(struct to_json *t)
+{
+    struct mp_value v;
+    int rc = mp_read(t->in, &v);
+    if (rc < 0)
+        return rc;
+    switch (v.type) {
+    case MP_NIL:
+        buf_add(t->out, STR("null"));
+        break;
+    case MP_BOOL:
+        buf_add(t->out, v.b ? STR("true") : STR("false"));
+        break;
+    case MP_INT:
+        buf_add_i64(t->out, v.i);
+        break;
+    case MP_UINT:
+        buf_add_u64(t->out, v.u);
+        break;
+    case MP_FLOAT:
+        json_out_double(t->out, v.d);
+        break;
+    case MP_STR:
+        json_out_string(t->out, v.s);
+        break;
+    case MP_BIN:
+        return add_binary(t, v.s);
+    case MP_EXT:
+        return add_ext(t, &v);
+    default:
+        return open_frame(t, &v);
+    }
+    return t->out->full ? ERR_LIMIT : 0;
+}
+
+/* What JavaScript would make of the value as a property name. */
+static int key_text(const struct mp_value *v, struct buf *out)
+{
+    switch (v->type) {
+    case MP_NIL:
+        buf_add(out, STR("null"));
+        return 0;
+    case MP_BOOL:
+        buf_add(out, v->b ? STR("true") : STR("false"));
+        return 0;
+    case MP_INT:
+        buf_add_i64(out, v->i);
+        return 0;
+    case MP_UINT:
+        buf_add_u64(out, v->u);
+        return 0;
+    case MP_FLOAT:
+        if (isnan(v->d))
+            buf_add(out, STR("NaN"));
+        else if (isinf(v->d))
+            buf_add(out, v->d < 0 ? STR("-Infinity") : STR("Infinity"));
+        else
+            json_out_double(out, v->d);
+        return 0;
+    default:
+        return ERR_PROTO;
+    }
+}
+
+static int add_key(struct to_json *t, const struct mp_value *v)
+{
+    int rc = 0;
+    if (v->type == MP_STR || v->type == MP_BIN) {
+        json_out_string(t->out, v->s);
+    } else {
+        buf_addc(t->out, '"');
+        rc = key_text(v, t->out);
+        buf_addc(t->out, '"');
+    }
+    buf_addc(t->out, ':');
+    return rc;
+}
+
+static void add_comma(struct to_json *t, struct frame *f)
+{
+    if (f->any)
+        buf_addc(t->out, ',');
+    f->any = true;
+}
+
+/* Closes what is complete and goes to where the next value belongs. 1, or 0
+ * when nothing is open any more. */
+static int advance(struct to_json *t)
+{
+    while (t->depth > 0) {
+        struct frame *f = &t->frames[t->depth - 1];
+        if (f->left == 0) {
+            buf_addc(t->out, f->map ? '}' : ']');
+            t->depth--;
+            continue;
+        }
+        f->left--;
+        if (!f->map) {
+            add_comma(t, f);
+            return 1;
+        }
+        struct mp_value key;
+        int rc = mp_read(t->in, &key);
+        if (rc < 0)
+            return rc;
+        /* In JavaScript this key would not name a property but replace the
+         * prototype of the object. */
+        if (key.type == MP_STR && str_eq(key.s, STR("__proto__"))) {
+            rc = mp_skip(t->in);
+            if (rc < 0)
+                return rc;
+            continue;
+        }
+        if (key.type == MP_STR && str_eq(key.s, STR("_placeholder")))
+            t->lookalike = true;
+        add_comma(t, f);
+        rc = add_key(t, &key);
+        return rc < 0 ? rc : 1;
+    }
+    return 0;
+}
+
+int mp_to_json(struct str *in, struct buf *out, uint32_t depth,
+               struct mp_bins *bins)
+{
+    struct to_json t = {.in = in, .out = out, .bins = bins, .max = depth};
+    assert(depth <= MP_DEPTH_MAX);
+    size_t had = bins ? bins->n : 0;
+    int rc;
+    do {
+        rc = add_value(&t);
+        if (rc == 0)
+            rc = advance(&t);
+    } while (rc > 0);
+    if (rc == 0 && out->full)
+        rc = ERR_LIMIT;
+    /* Content that looks like a placeholder cannot be told from one once there
+     * are attachments, and makes every client that gets it disconnect. */
+    if (rc == 0 && t.lookalike && bins && bins->n > had)
+        rc = ERR_PROTO;
+    return rc;
+}

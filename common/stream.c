@@ -1,0 +1,488 @@
+#include "common/stream.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/mem.h"
+#include "common/metrics.h"
+
+enum {
+    IOV_MAX_TURN = 128,
+    READS_PER_TURN = 4, /* so that one busy peer cannot hold the loop */
+    ACCEPTS_PER_TURN = 128,
+    BACKLOG = 4096,
+    ACCEPT_PAUSE_MS = 100,
+};
+
+/* A stream that lingers has no owner any more: it writes what it has, sends
+ * FIN, and reads to the end before it dies. Closing at once would reset the
+ * connection when unread input is there, and the peer would lose our last
+ * bytes. */
+enum stream_state { STREAM_OPEN, STREAM_CONNECTING, STREAM_LINGER, STREAM_DEAD };
+
+/* The timer sits in memory of its own: only streams that wait have one. */
+struct farewell {
+    struct list link;
+    struct timer timer;
+    struct stream *s;
+};
+
+struct stream {
+    struct event ev;
+    struct loop *loop;
+    const struct stream_ops *ops;
+    void *owner;
+    struct loop_task task; /* flush while alive, reap once dead */
+    struct bytesq out;
+    struct farewell *farewell;
+    int fd;
+    uint8_t state;
+    uint8_t paused : 1;
+    uint8_t want_write : 1;
+};
+
+static uint32_t open_streams, lingering_streams;
+static struct list lingering = {&lingering, &lingering};
+
+uint32_t stream_count(void)
+{
+    return open_streams;
+}
+
+uint32_t stream_lingering(void)
+{
+    return lingering_streams;
+}
+
+static void on_event(evutil_socket_t fd, short what, void *arg);
+
+static void update_interest(struct stream *s)
+{
+    short want = EV_PERSIST;
+    if ((!s->paused && s->state == STREAM_OPEN) || s->state == STREAM_LINGER)
+        want |= EV_READ;
+    if (s->want_write || s->state == STREAM_CONNECTING)
+        want |= EV_WRITE;
+    event_del(&s->ev);
+    if (!(want & (EV_READ | EV_WRITE)))
+        return;
+    event_assign(&s->ev, s->loop->base, s->fd, want, on_event, s);
+    event_add(&s->ev, NULL);
+}
+
+static void stream_destroy(struct loop_task *t)
+{
+    struct stream *s = container_of(t, struct stream, task);
+    bytesq_fini(&s->out);
+    mem_free(s->farewell);
+    mem_free(s);
+}
+
+static void kill_now(struct stream *s)
+{
+    if (s->state == STREAM_DEAD)
+        return;
+    s->state = STREAM_DEAD;
+    s->owner = NULL;
+    event_del(&s->ev);
+    close(s->fd);
+    open_streams--;
+    if (s->farewell) {
+        timer_stop(&s->farewell->timer);
+        list_remove(&s->farewell->link);
+        lingering_streams--;
+    }
+    loop_cancel(&s->task);
+    s->task.run = stream_destroy;
+    loop_reap(s->loop, &s->task);
+}
+
+/* The stream is of no more use to its owner, who still has to be told. */
+static void fail(struct stream *s, int error)
+{
+    if (s->state == STREAM_LINGER || !s->owner) {
+        kill_now(s);
+        return;
+    }
+    void *owner = s->owner;
+    event_del(&s->ev);
+    s->want_write = 0;
+    s->paused = 1;
+    if (error)
+        bytesq_fini(&s->out);
+    s->ops->on_end(s, owner, error);
+}
+
+static void write_out(struct stream *s)
+{
+    bool was_blocked = s->want_write;
+    while (!bytesq_empty(&s->out)) {
+        struct iovec iov[IOV_MAX_TURN];
+        int n = bytesq_iov(&s->out, iov, IOV_MAX_TURN);
+        ssize_t w = n == 1 ? write(s->fd, iov[0].iov_base, iov[0].iov_len)
+                           : writev(s->fd, iov, n);
+        if (w < 0 && errno == EINTR)
+            continue;
+        if (w < 0 && errno == EAGAIN) {
+            if (!s->want_write) {
+                s->want_write = 1;
+                update_interest(s);
+            }
+            return;
+        }
+        if (w < 0) {
+            fail(s, errno);
+            return;
+        }
+        metrics_add(M_BYTES_OUT, (uint64_t)w);
+        bytesq_sent(&s->out, (size_t)w);
+    }
+    if (was_blocked) {
+        s->want_write = 0;
+        update_interest(s);
+    }
+    if (s->state == STREAM_LINGER) {
+        shutdown(s->fd, SHUT_WR);
+    } else if (was_blocked) {
+        if (s->ops->on_drain)
+            s->ops->on_drain(s, s->owner);
+    }
+}
+
+static void flush(struct loop_task *t)
+{
+    struct stream *s = container_of(t, struct stream, task);
+    if (s->state != STREAM_CONNECTING && !s->want_write)
+        write_out(s);
+}
+
+static void read_in(struct stream *s)
+{
+    for (int i = 0; i < READS_PER_TURN; i++) {
+        ssize_t n = read(s->fd, s->loop->read_buf, LOOP_READ_BYTES);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN)
+            return;
+        if (n <= 0) {
+            fail(s, n < 0 ? errno : 0);
+            return;
+        }
+        metrics_add(M_BYTES_IN, (uint64_t)n);
+        s->ops->on_data(s, s->owner, (struct str){s->loop->read_buf, (size_t)n});
+        if (s->state != STREAM_OPEN || s->paused || n < LOOP_READ_BYTES)
+            return;
+    }
+}
+
+static void discard_in(struct stream *s)
+{
+    ssize_t n = read(s->fd, s->loop->read_buf, LOOP_READ_BYTES);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        kill_now(s);
+}
+
+static void finish_connect(struct stream *s)
+{
+    int error = 0;
+    socklen_t len = sizeof(error);
+    getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+    if (error) {
+        fail(s, error);
+        return;
+    }
+    s->state = STREAM_OPEN;
+    update_interest(s);
+    s->ops->on_connect(s, s->owner);
+    if (s->state == STREAM_OPEN && !bytesq_empty(&s->out))
+        loop_flush(s->loop, &s->task);
+}
+
+static void on_event(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    struct stream *s = arg;
+    if (s->state == STREAM_CONNECTING) {
+        finish_connect(s);
+        return;
+    }
+    if (what & EV_WRITE)
+        write_out(s);
+    if (!(what & EV_READ))
+        return;
+    /* The owner may have closed, or handed over, in on_drain. */
+    if (s->state == STREAM_OPEN && !s->paused)
+        read_in(s);
+    else if (s->state == STREAM_LINGER)
+        discard_in(s);
+}
+
+static struct stream *stream_make(struct loop *l, int fd,
+                                  enum stream_state state)
+{
+    struct stream *s = mem_zalloc(sizeof(*s));
+    s->loop = l;
+    s->fd = fd;
+    s->state = (uint8_t)state;
+    loop_task_init(&s->task, flush);
+    bytesq_init(&s->out);
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    event_assign(&s->ev, l->base, fd, EV_READ | EV_PERSIST, on_event, s);
+    open_streams++;
+    return s;
+}
+
+struct stream *stream_new(struct loop *l, int fd)
+{
+    return stream_make(l, fd, STREAM_OPEN);
+}
+
+struct stream *stream_connect(struct loop *l, const struct sockaddr *addr,
+                              socklen_t len, const struct stream_ops *ops,
+                              void *owner)
+{
+    int fd =
+        socket(addr->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return NULL;
+    if (connect(fd, addr, len) < 0 && errno != EINPROGRESS) {
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        return NULL;
+    }
+    struct stream *s = stream_make(l, fd, STREAM_CONNECTING);
+    stream_set_owner(s, ops, owner);
+    return s;
+}
+
+void stream_set_owner(struct stream *s, const struct stream_ops *ops,
+                      void *owner)
+{
+    assert(s->state == STREAM_OPEN || s->state == STREAM_CONNECTING);
+    bool first = !s->ops;
+    s->ops = ops;
+    s->owner = owner;
+    if (first)
+        update_interest(s);
+}
+
+void stream_send(struct stream *s, struct bytes *b)
+{
+    if (s->state == STREAM_DEAD || s->state == STREAM_LINGER) {
+        metrics_add(M_DROP_CLOSED, 1);
+        return;
+    }
+    bytesq_push(&s->out, b);
+    loop_flush(s->loop, &s->task);
+}
+
+size_t stream_queued(const struct stream *s)
+{
+    return s->out.bytes;
+}
+
+bool stream_blocked(const struct stream *s)
+{
+    return s->want_write;
+}
+
+void stream_pause(struct stream *s, bool paused)
+{
+    if (s->state == STREAM_DEAD || s->paused == paused)
+        return;
+    s->paused = paused;
+    update_interest(s);
+}
+
+static void farewell_over(struct timer *t)
+{
+    kill_now(container_of(t, struct farewell, timer)->s);
+}
+
+void stream_close(struct stream *s, uint32_t linger_ms)
+{
+    if (s->state == STREAM_DEAD || s->state == STREAM_LINGER)
+        return;
+    if (s->state == STREAM_CONNECTING) {
+        kill_now(s);
+        return;
+    }
+    s->state = STREAM_LINGER;
+    s->owner = NULL;
+    update_interest(s);
+    if (!s->want_write)
+        loop_flush(s->loop, &s->task);
+    struct farewell *f = mem_alloc(sizeof(*f));
+    f->s = s;
+    list_insert(&lingering, &f->link);
+    lingering_streams++;
+    timer_init(&f->timer, farewell_over);
+    s->farewell = f;
+    loop_timer(s->loop, &f->timer, linger_ms);
+}
+
+void stream_abort(struct stream *s)
+{
+    kill_now(s);
+}
+
+void stream_abort_lingering(void)
+{
+    while (!list_empty(&lingering))
+        kill_now(container_of(lingering.next, struct farewell, link)->s);
+}
+
+static void address_text(const struct sockaddr_storage *a,
+                         char out[STREAM_ADDR_MAX])
+{
+    out[0] = '\0';
+    if (a->ss_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)a;
+        inet_ntop(AF_INET, &v4->sin_addr, out, STREAM_ADDR_MAX);
+    } else if (a->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)a;
+        /* An IPv4 peer of a dual-stack socket is shown as what it is. */
+        if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+            inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], out,
+                      STREAM_ADDR_MAX);
+        else
+            inet_ntop(AF_INET6, &v6->sin6_addr, out, STREAM_ADDR_MAX);
+    }
+}
+
+void stream_peer(const struct stream *s, char out[STREAM_ADDR_MAX])
+{
+    struct sockaddr_storage a = {0};
+    socklen_t len = sizeof(a);
+    out[0] = '\0';
+    if (getpeername(s->fd, (struct sockaddr *)&a, &len) == 0)
+        address_text(&a, out);
+}
+
+/* ---- listening ---------------------------------------------------------- */
+
+struct listener {
+    struct event ev;
+    struct loop *loop;
+    struct timer resume;
+    listener_fn *on_accept;
+    void *arg;
+    uint32_t max_streams;
+    int fd;
+};
+
+static void listener_resume(struct timer *t)
+{
+    struct listener *li = container_of(t, struct listener, resume);
+    event_add(&li->ev, NULL);
+}
+
+static void on_acceptable(evutil_socket_t fd, short what, void *arg)
+{
+    (void)what;
+    struct listener *li = arg;
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        int c = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (c < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+                      errno == ENOBUFS)) {
+            /* Ready again at once, and no descriptor to take it: pause rather
+             * than spin. */
+            metrics_add(M_ACCEPT_REFUSED, 1);
+            event_del(&li->ev);
+            loop_timer(li->loop, &li->resume, ACCEPT_PAUSE_MS);
+            return;
+        }
+        if (c < 0 && (errno == EINTR || errno == ECONNABORTED))
+            continue;
+        if (c < 0)
+            return;
+        if (open_streams >= li->max_streams) {
+            metrics_add(M_ACCEPT_REFUSED, 1);
+            close(c);
+            continue;
+        }
+        metrics_add(M_ACCEPTED, 1);
+        li->on_accept(li->arg, stream_new(li->loop, c));
+    }
+}
+
+static int bind_any(const char *host, uint16_t port)
+{
+    char service[8];
+    snprintf(service, sizeof(service), "%u", port);
+    struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+                             .ai_socktype = SOCK_STREAM};
+    struct addrinfo *list = NULL;
+    int rc = getaddrinfo(*host ? host : NULL, service, &hints, &list);
+    if (rc != 0) {
+        errno = rc == EAI_SYSTEM ? errno : EADDRNOTAVAIL;
+        return -1;
+    }
+    int fd = -1;
+    for (struct addrinfo *a = list; a && fd < 0; a = a->ai_next) {
+        fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+                    0);
+        if (fd < 0)
+            continue;
+        int on = 1;
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+        if (bind(fd, a->ai_addr, a->ai_addrlen) < 0 ||
+            listen(fd, BACKLOG) < 0) {
+            int saved = errno;
+            close(fd);
+            fd = -1;
+            errno = saved;
+        }
+    }
+    freeaddrinfo(list);
+    return fd;
+}
+
+struct listener *listener_new(struct loop *l, const char *host, uint16_t port,
+                              uint32_t max_streams, listener_fn *on_accept,
+                              void *arg)
+{
+    int fd = bind_any(host, port);
+    if (fd < 0)
+        return NULL;
+    struct listener *li = mem_zalloc(sizeof(*li));
+    li->loop = l;
+    li->fd = fd;
+    li->max_streams = max_streams;
+    li->on_accept = on_accept;
+    li->arg = arg;
+    timer_init(&li->resume, listener_resume);
+    event_assign(&li->ev, l->base, fd, EV_READ | EV_PERSIST, on_acceptable, li);
+    event_add(&li->ev, NULL);
+    return li;
+}
+
+uint16_t listener_port(const struct listener *li)
+{
+    struct sockaddr_storage a = {0};
+    socklen_t len = sizeof(a);
+    if (getsockname(li->fd, (struct sockaddr *)&a, &len) < 0)
+        return 0;
+    if (a.ss_family == AF_INET)
+        return ntohs(((const struct sockaddr_in *)&a)->sin_port);
+    return ntohs(((const struct sockaddr_in6 *)&a)->sin6_port);
+}
+
+void listener_free(struct listener *li)
+{
+    if (!li)
+        return;
+    event_del(&li->ev);
+    timer_stop(&li->resume);
+    close(li->fd);
+    mem_free(li);
+}

@@ -1,0 +1,87 @@
+/* A non-blocking byte stream over a TCP socket: the only code that calls
+ * accept, connect, read and writev.
+ *
+ * Input is read into one buffer shared by all streams and handed up as a slice;
+ * whoever needs more than this call keeps its own copy, so an idle connection
+ * has no buffer. Output is a queue of shared bytes written once at the end of
+ * the loop turn; write readiness is asked for only when the kernel refused.
+ *
+ * A stream belongs to one owner at a time (stream_set_owner hands it over, as
+ * an HTTP connection does when it becomes a WebSocket). Closing notifies
+ * nobody: the owner who closes knows. When the peer or the kernel ends the
+ * stream the owner gets on_end once and must close. Memory is freed after the
+ * turn. */
+#ifndef CONFAB_COMMON_STREAM_H
+#define CONFAB_COMMON_STREAM_H
+
+#include <sys/socket.h>
+
+#include "common/bytesq.h"
+#include "common/loop.h"
+
+struct stream;
+
+struct stream_ops {
+    /* Bytes arrived; valid during the call. */
+    void (*on_data)(struct stream *s, void *owner, struct str data);
+    /* The peer closed its side (error 0) or the connection failed (errno). */
+    void (*on_end)(struct stream *s, void *owner, int error);
+    /* The output queue ran empty after it had been refused. May be NULL. */
+    void (*on_drain)(struct stream *s, void *owner);
+    /* stream_connect succeeded. NULL for accepted streams. */
+    void (*on_connect)(struct stream *s, void *owner);
+};
+
+/* Longest textual peer address, with NUL. */
+enum { STREAM_ADDR_MAX = 46 };
+
+/* Takes over a connected, non-blocking descriptor. */
+struct stream *stream_new(struct loop *l, int fd);
+/* Starts connecting; on_connect or on_end follows. NULL when the kernel refuses
+ * at once (errno says why). */
+struct stream *stream_connect(struct loop *l, const struct sockaddr *addr,
+                              socklen_t len, const struct stream_ops *ops,
+                              void *owner);
+void stream_set_owner(struct stream *s, const struct stream_ops *ops,
+                      void *owner);
+
+/* Queues bytes (takes its own reference); written at the end of the turn. */
+void stream_send(struct stream *s, struct bytes *b);
+/* Bytes queued and not yet taken by the kernel. */
+size_t stream_queued(const struct stream *s);
+/* The kernel has refused bytes and they still wait. */
+bool stream_blocked(const struct stream *s);
+/* Stops or goes on reading: back-pressure on the peer. The peer's leaving is
+ * not noticed while reading is paused. */
+void stream_pause(struct stream *s, bool paused);
+
+/* Writes what is queued, sends FIN and waits for the peer's, for at most
+ * `linger_ms` in all; then closes. No callback follows. */
+void stream_close(struct stream *s, uint32_t linger_ms);
+/* Closes now and drops what is queued. */
+void stream_abort(struct stream *s);
+
+/* The peer's address as text; "" when unknown. */
+void stream_peer(const struct stream *s, char out[STREAM_ADDR_MAX]);
+
+struct listener;
+typedef void listener_fn(void *arg, struct stream *s);
+
+/* Binds and listens; `max_streams` bounds the streams that are open at once:
+ * beyond it new connections are accepted and closed, which is counted. NULL
+ * with errno when the address cannot be had. Port 0 lets the kernel choose. */
+struct listener *listener_new(struct loop *l, const char *host, uint16_t port,
+                              uint32_t max_streams, listener_fn *on_accept,
+                              void *arg);
+uint16_t listener_port(const struct listener *li);
+/* Stops accepting; open streams stay. NULL is allowed. */
+void listener_free(struct listener *li);
+
+/* Streams open in this process (accepted and connected), and those of them that
+ * are closing: stream_close was called and the peer has not answered yet. */
+uint32_t stream_count(void);
+uint32_t stream_lingering(void);
+/* Cuts off those that linger. */
+void stream_abort_lingering(void);
+
+#endif

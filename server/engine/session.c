@@ -1,0 +1,392 @@
+#include "server/engine/session.h"
+
+#include <assert.h>
+
+#include "common/base64.h"
+#include "common/mem.h"
+#include "common/metrics.h"
+#include "server/engine/eio_packet.h"
+#include "server/engine/engine.h"
+
+enum { CLOSE_WAIT_MS = 30000 }; /* for the last poll, as the official server */
+
+static const char *const reason_text[] = {
+    [REASON_TRANSPORT_CLOSE] = "transport close",
+    [REASON_TRANSPORT_ERROR] = "transport error",
+    [REASON_PING_TIMEOUT] = "ping timeout",
+    [REASON_PARSE_ERROR] = "parse error",
+    [REASON_FORCED_CLOSE] = "forced close",
+    [REASON_SHUTDOWN] = "server shutting down",
+};
+
+const char *session_reason_text(enum session_reason why)
+{
+    return reason_text[why];
+}
+
+struct str session_sid(const struct session *s)
+{
+    return (struct str){s->sid, s->sid_len};
+}
+
+const char *session_transport(const struct session *s)
+{
+    return s->ws ? "websocket" : "polling";
+}
+
+struct str session_head(const struct session *s)
+{
+    return bytes_str(s->head);
+}
+
+const char *session_address(const struct session *s)
+{
+    return s->address->p;
+}
+
+static void send_text(struct session *s, const char *packet)
+{
+    char *body;
+    size_t len = strlen(packet);
+    struct bytes *frame = ws_frame_new(len, false, &body);
+    memcpy(body, packet, len);
+    session_send(s, frame);
+    bytes_unref(frame);
+}
+
+/* ---- the end ------------------------------------------------------------- */
+
+static void session_destroy(struct loop_task *t)
+{
+    struct session *s = container_of(t, struct session, task);
+    bytesq_fini(&s->out);
+    bytes_unref(s->head);
+    bytes_unref(s->address);
+    mem_free(s);
+}
+
+static void set_state(struct session *s, enum session_state to)
+{
+    assert(to > (enum session_state)s->state);
+    s->state = (uint8_t)to;
+}
+
+/* Out of the table and freed after the turn. */
+static void forget(struct session *s)
+{
+    set_state(s, SESSION_CLOSED);
+    timer_stop(&s->beat);
+    timer_stop(&s->slow);
+    upgrade_cancel(s);
+    map_remove(&s->engine->sessions, &s->by_sid);
+    loop_cancel(&s->task);
+    s->task.run = session_destroy;
+    loop_reap(s->engine->loop, &s->task);
+}
+
+static void tell_owner(struct session *s, enum session_reason why)
+{
+    metrics_add((enum metric)(M_CLOSE_TRANSPORT + (unsigned)why), 1);
+    if (s->owner)
+        s->engine->ops->on_close(s->owner, why);
+}
+
+static void close_transport(struct session *s)
+{
+    if (s->ws) {
+        websocket_close(s->ws, 0);
+        s->ws = NULL;
+        s->engine->n_websocket--;
+        return;
+    }
+    polling_release(s, "1");
+    polling_drop_post(s);
+}
+
+void session_end(struct session *s, enum session_reason why)
+{
+    if (s->state == SESSION_CLOSED)
+        return;
+    bool told = s->state == SESSION_CLOSING;
+    forget(s);
+    close_transport(s);
+    if (!told)
+        tell_owner(s, why);
+}
+
+static void on_close_wait(struct timer *t)
+{
+    session_end(container_of(t, struct session, beat), REASON_FORCED_CLOSE);
+}
+
+void session_close(struct session *s)
+{
+    if (s->state != SESSION_OPEN)
+        return;
+    if (!s->ws)
+        polling_flush(s);
+    if (s->ws || s->get) {
+        session_end(s, REASON_FORCED_CLOSE);
+        return;
+    }
+    /* Polling with no GET here: the next one gets what is queued, the one after
+     * it the close packet. */
+    set_state(s, SESSION_CLOSING);
+    upgrade_cancel(s);
+    timer_stop(&s->slow);
+    s->beat.fire = on_close_wait;
+    loop_timer(s->engine->loop, &s->beat, CLOSE_WAIT_MS);
+    tell_owner(s, REASON_FORCED_CLOSE);
+}
+
+/* ---- heartbeat ----------------------------------------------------------- */
+
+static void on_beat(struct timer *t)
+{
+    struct session *s = container_of(t, struct session, beat);
+    if (s->pong_due) {
+        session_end(s, REASON_PING_TIMEOUT);
+        return;
+    }
+    s->pong_due = true;
+    s->extended = false;
+    loop_timer(s->engine->loop, t, s->engine->settings.ping_timeout_ms);
+    send_text(s, "2");
+}
+
+static void on_pong(struct session *s)
+{
+    s->pong_due = false;
+    loop_timer(s->engine->loop, &s->beat,
+               s->engine->settings.ping_interval_ms);
+}
+
+/* Other traffic proves life too, but only once per ping. */
+static void on_other(struct session *s)
+{
+    if (!s->pong_due || s->extended)
+        return;
+    s->extended = true;
+    loop_timer(s->engine->loop, &s->beat, s->engine->settings.ping_timeout_ms);
+}
+
+/* ---- receiving ----------------------------------------------------------- */
+
+void session_on_binary(struct session *s, struct str data)
+{
+    if (s->state != SESSION_OPEN)
+        return;
+    on_other(s);
+    s->engine->ops->on_message(s->owner, data, true);
+}
+
+static void on_text(struct session *s, const struct eio_packet *p)
+{
+    if (p->type == EIO_PONG) {
+        on_pong(s);
+        return;
+    }
+    on_other(s);
+    if (p->type == EIO_MESSAGE)
+        s->engine->ops->on_message(s->owner, p->data, p->binary);
+    else if (p->type == EIO_PING)
+        session_end(s, REASON_TRANSPORT_ERROR); /* v4: the server pings */
+    else if (p->type == EIO_CLOSE && !s->ws) {
+        polling_release(s, "6");
+        session_end(s, REASON_TRANSPORT_CLOSE);
+    }
+    /* open, upgrade and noop mean nothing here and are ignored */
+}
+
+void session_on_packet(struct session *s, struct str text)
+{
+    if (s->state != SESSION_OPEN)
+        return;
+    struct buf scratch;
+    struct eio_packet p;
+    buf_init(&scratch, s->engine->settings.max_payload_bytes);
+    if (eio_decode(text, &scratch, &p) == 0) {
+        on_text(s, &p);
+    } else {
+        metrics_add(M_BAD_PACKET, 1);
+        session_end(s, REASON_PARSE_ERROR);
+    }
+    buf_fini(&scratch);
+}
+
+static void ws_message(void *owner, struct str data, bool binary)
+{
+    if (binary)
+        session_on_binary(owner, data);
+    else
+        session_on_packet(owner, data);
+}
+
+static void ws_closed(void *owner, bool clean)
+{
+    struct session *s = owner;
+    s->ws = NULL;
+    s->engine->n_websocket--;
+    session_end(s, clean ? REASON_TRANSPORT_CLOSE : REASON_TRANSPORT_ERROR);
+}
+
+/* ---- sending ------------------------------------------------------------- */
+
+static size_t queued(const struct session *s)
+{
+    return s->ws ? websocket_queued(s->ws) : s->out.bytes;
+}
+
+static void on_slow(struct timer *t)
+{
+    struct session *s = container_of(t, struct session, slow);
+    metrics_add(M_SLOW_CONSUMER, 1);
+    session_end(s, REASON_TRANSPORT_ERROR);
+}
+
+static void caught_up(struct session *s)
+{
+    timer_stop(&s->slow);
+    if (s->paused && s->ws)
+        websocket_pause(s->ws, false);
+    s->paused = false;
+}
+
+static void ws_drained(void *owner)
+{
+    caught_up(owner);
+}
+
+/* The queue is over its limit: no more reading, a deadline; at twice the limit
+ * there is no more queueing either. Closing waits for the end of the turn,
+ * since this may be the middle of a broadcast. */
+static void over_limit(struct session *s)
+{
+    const struct engine_settings *set = &s->engine->settings;
+    if (queued(s) > 2 * (size_t)set->output_queue_bytes) {
+        s->overrun = true;
+        loop_flush(s->engine->loop, &s->task);
+        return;
+    }
+    if (timer_running(&s->slow))
+        return;
+    loop_timer(s->engine->loop, &s->slow, set->slow_consumer_ms);
+    s->paused = true;
+    if (s->ws)
+        websocket_pause(s->ws, true);
+}
+
+static void session_task(struct loop_task *t)
+{
+    struct session *s = container_of(t, struct session, task);
+    if (s->overrun) {
+        metrics_add(M_SLOW_CONSUMER, 1);
+        session_end(s, REASON_TRANSPORT_ERROR);
+        return;
+    }
+    if (!s->ws)
+        polling_flush(s);
+}
+
+bool session_writable(const struct session *s)
+{
+    if (s->state != SESSION_OPEN)
+        return false;
+    return s->ws ? !websocket_blocked(s->ws)
+                 : s->get && bytesq_empty(&s->out);
+}
+
+/* A client without binary frames gets 'b' and base64 in a text frame. */
+static struct bytes *as_base64(const struct bytes *frame)
+{
+    struct buf b;
+    char *body;
+    buf_init(&b, (size_t)frame->len * 2 + 8);
+    eio_payload_add(&b, frame);
+    struct bytes *text = ws_frame_new(b.len, false, &body);
+    memcpy(body, buf_ptr(&b), b.len);
+    buf_fini(&b);
+    return text;
+}
+
+void session_send(struct session *s, struct bytes *frame)
+{
+    if (s->state != SESSION_OPEN || s->overrun) {
+        metrics_add(M_DROP_CLOSED, 1);
+        return;
+    }
+    if (!s->ws) {
+        bytesq_push(&s->out, frame);
+        if (s->get)
+            loop_flush(s->engine->loop, &s->task);
+    } else if (frame->binary && s->b64) {
+        struct bytes *text = as_base64(frame);
+        websocket_send(s->ws, text);
+        bytes_unref(text);
+    } else {
+        websocket_send(s->ws, frame);
+    }
+    if (queued(s) > s->engine->settings.output_queue_bytes)
+        over_limit(s);
+}
+
+/* ---- beginning ----------------------------------------------------------- */
+
+const struct websocket_ops session_ws_ops = {
+    .on_message = ws_message, .on_close = ws_closed, .on_drain = ws_drained};
+
+void session_attach(struct session *s, struct websocket *ws)
+{
+    assert(!s->ws);
+    s->ws = ws;
+    s->engine->n_websocket++;
+    websocket_set_owner(ws, &session_ws_ops, s);
+    caught_up(s);
+    /* What waited for a poll goes first. */
+    struct bytes *b;
+    while ((b = bytesq_take(&s->out))) {
+        session_send(s, b);
+        bytes_unref(b);
+    }
+    /* A pong that was due on the old transport may come on the new one. */
+    if (s->pong_due)
+        loop_timer(s->engine->loop, &s->beat,
+                   s->engine->settings.ping_timeout_ms);
+}
+
+/* Target and header lines in one piece: what the application may ask about. */
+static struct bytes *copy_head(const struct http_request *r)
+{
+    struct buf b;
+    buf_init(&b, 64 * 1024);
+    buf_add(&b, http_target(r));
+    buf_addc(&b, '\n');
+    struct str name, value;
+    for (size_t i = 0; http_header_at(r, i, &name, &value); i++) {
+        buf_add(&b, name);
+        buf_add(&b, STR(": "));
+        buf_add(&b, value);
+        buf_addc(&b, '\n');
+    }
+    return buf_take(&b);
+}
+
+struct session *session_new(struct engine *e, struct str sid,
+                            struct http_request *r)
+{
+    struct session *s = mem_zalloc(sizeof(*s) + sid.len);
+    s->engine = e;
+    memcpy(s->sid, sid.p, sid.len);
+    s->sid_len = (uint8_t)sid.len;
+    s->head = copy_head(r);
+    char peer[STREAM_ADDR_MAX];
+    http_peer(r, peer);
+    s->address = bytes_new((struct str){peer, strlen(peer) + 1});
+    bytesq_init(&s->out);
+    timer_init(&s->beat, on_beat);
+    timer_init(&s->slow, on_slow);
+    loop_task_init(&s->task, session_task);
+    map_put(&e->sessions, &s->by_sid);
+    loop_timer(e->loop, &s->beat, e->settings.ping_interval_ms);
+    return s;
+}

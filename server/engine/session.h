@@ -1,0 +1,108 @@
+/* One Engine.IO session: a client's connection, whatever carries it.
+ *
+ *   OPEN --session_close--> CLOSING (polling only: what is queued and the close
+ *     |                        |      packet wait for the next poll)
+ *     +----------------------> CLOSED (owner told; freed after the turn)
+ *
+ * A polling session has at most one parked GET and one POST; the heartbeat and
+ * the upgrade to a WebSocket follow protocol A.8 and A.10. What cannot be sent
+ * at once is queued, bounded: past output_queue_bytes reading stops; a client
+ * that stays there for slow_consumer_ms, or doubles it, is closed. */
+#ifndef CONFAB_SERVER_ENGINE_SESSION_H
+#define CONFAB_SERVER_ENGINE_SESSION_H
+
+#include "common/id.h"
+#include "common/map.h"
+#include "server/http/websocket.h"
+
+struct engine;
+struct session;
+
+/* The official reasons; the order is that of session_reason_text. */
+enum session_reason {
+    REASON_TRANSPORT_CLOSE,
+    REASON_TRANSPORT_ERROR,
+    REASON_PING_TIMEOUT,
+    REASON_PARSE_ERROR,
+    REASON_FORCED_CLOSE,
+    REASON_SHUTDOWN,
+};
+const char *session_reason_text(enum session_reason why);
+
+struct session_ops {
+    void (*on_message)(void *owner, struct str data, bool binary);
+    /* Once; the session must not be used afterwards. */
+    void (*on_close)(void *owner, enum session_reason why);
+};
+
+enum session_state { SESSION_OPEN, SESSION_CLOSING, SESSION_CLOSED };
+
+enum { SLOT_MAX = 32, SID_MAX = ID_LEN + 1 + SLOT_MAX };
+
+/* Visible to the engine folder; others use the functions. */
+struct session {
+    struct map_node by_sid;
+    struct engine *engine;
+    void *owner;
+    struct websocket *ws; /* NULL while polling */
+    struct upgrade *upgrade; /* a WebSocket on its way to take over */
+    struct http_request *get, *post;
+    struct bytesq out; /* polling: what waits for a GET */
+    struct bytes *head; /* first request: target and header lines */
+    struct bytes *address; /* of its peer, with a NUL */
+    struct timer beat;  /* next ping, or the wait for its pong */
+    struct timer slow;
+    struct loop_task task; /* flush; free once closed */
+    uint8_t state;
+    uint8_t sid_len;
+    bool pong_due : 1, extended : 1; /* this wait was extended already */
+    bool b64 : 1, paused : 1, overrun : 1;
+    bool announced_close : 1; /* CLOSING: the next poll gets "6", "1" */
+    char sid[];
+};
+
+struct session *session_new(struct engine *e, struct str sid,
+                            struct http_request *r);
+
+/* Queues one frame. */
+void session_send(struct session *s, struct bytes *frame);
+/* Whether it could go out without waiting for the client: what volatile asks.
+ */
+bool session_writable(const struct session *s);
+/* Orderly: what is queued goes out first. on_close (forced close) is called
+ * inside. */
+void session_close(struct session *s);
+/* Ends it now, for `why`. */
+void session_end(struct session *s, enum session_reason why);
+
+struct str session_sid(const struct session *s);
+const char *session_transport(const struct session *s);
+/* The first request's target and header lines ("target\nname: value\n..."). */
+struct str session_head(const struct session *s);
+/* The peer's address as text, as it was at the first request. */
+const char *session_address(const struct session *s);
+
+/* ---- inside the engine folder -------------------------------------------- */
+
+/* A packet arrived, on whichever transport is in charge. */
+void session_on_packet(struct session *s, struct str text);
+void session_on_binary(struct session *s, struct str data);
+/* The session's own WebSocket: from the handshake, or after an upgrade. */
+void session_attach(struct session *s, struct websocket *ws);
+extern const struct websocket_ops session_ws_ops;
+
+/* polling.c */
+void polling_request(struct session *s, struct http_request *r);
+void polling_flush(struct session *s);
+/* Answers the parked GET, if any, with one packet. */
+void polling_release(struct session *s, const char *packet);
+void polling_drop_post(struct session *s);
+void polling_send(struct session *s, struct http_request *r, struct str body);
+
+/* upgrade.c */
+void upgrade_request(struct session *s, struct http_request *r,
+                     struct str headers);
+/* The session is ending: so does its upgrade. */
+void upgrade_cancel(struct session *s);
+
+#endif

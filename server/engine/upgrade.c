@@ -1,0 +1,120 @@
+/* From polling to WebSocket without losing, doubling or reordering a packet
+ * (protocol A.10):
+ *
+ *   client              new WebSocket            polling session
+ *   2probe  ----------------->
+ *   3probe  <-----------------      every 100 ms a parked GET is released with
+ *   (stops polling)                 a noop, so that the client never waits
+ *   5       ----------------->  session_attach: what is queued follows
+ *
+ * Until "5" the session lives on polling alone, and whatever goes wrong with
+ * the WebSocket leaves it untouched. */
+#include "common/mem.h"
+#include "common/metrics.h"
+#include "server/engine/engine.h"
+
+enum { RELEASE_MS = 100 };
+
+struct upgrade {
+    struct session *session;
+    struct websocket *ws;
+    struct timer deadline;
+    struct timer release;
+};
+
+/* Frees the bookkeeping; the WebSocket has another owner or is closed. */
+static void upgrade_done(struct upgrade *u)
+{
+    timer_stop(&u->deadline);
+    timer_stop(&u->release);
+    u->session->upgrade = NULL;
+    mem_free(u);
+}
+
+void upgrade_cancel(struct session *s)
+{
+    struct upgrade *u = s->upgrade;
+    if (!u)
+        return;
+    struct websocket *ws = u->ws;
+    upgrade_done(u);
+    websocket_close(ws, 0);
+}
+
+static void on_deadline(struct timer *t)
+{
+    upgrade_cancel(container_of(t, struct upgrade, deadline)->session);
+}
+
+static void on_release(struct timer *t)
+{
+    struct upgrade *u = container_of(t, struct upgrade, release);
+    loop_timer(u->session->engine->loop, t, RELEASE_MS);
+    polling_release(u->session, "6");
+}
+
+static void on_probe(struct upgrade *u)
+{
+    char *body;
+    struct bytes *frame = ws_frame_new(6, false, &body);
+    memcpy(body, "3probe", 6);
+    websocket_send(u->ws, frame);
+    bytes_unref(frame);
+    on_release(&u->release);
+}
+
+static void switch_over(struct upgrade *u)
+{
+    struct session *s = u->session;
+    struct websocket *ws = u->ws;
+    upgrade_done(u);
+    /* A conforming client has no poll open any more. */
+    polling_release(s, "1");
+    session_attach(s, ws);
+    metrics_add(M_UPGRADES, 1);
+}
+
+static void on_message(void *owner, struct str data, bool binary)
+{
+    struct upgrade *u = owner;
+    if (!binary && str_eq(data, STR("2probe")))
+        on_probe(u);
+    else if (!binary && str_eq(data, STR("5")) &&
+             u->session->state == SESSION_OPEN)
+        switch_over(u);
+    else
+        upgrade_cancel(u->session);
+}
+
+static void on_close(void *owner, bool clean)
+{
+    (void)clean;
+    upgrade_done(owner);
+}
+
+static const struct websocket_ops upgrade_ops = {.on_message = on_message,
+                                                 .on_close = on_close};
+
+/* Accepts and closes: how a WebSocket is refused that came too late. */
+static const struct websocket_ops no_ops = {0};
+
+void upgrade_request(struct session *s, struct http_request *r,
+                     struct str headers)
+{
+    struct engine *e = s->engine;
+    bool refused = s->upgrade || s->ws || s->state != SESSION_OPEN;
+    struct websocket *ws = websocket_accept(
+        r, headers, &e->ws_limits, refused ? &no_ops : &upgrade_ops, NULL);
+    if (refused) {
+        websocket_close(ws, 0);
+        return;
+    }
+    struct upgrade *u = mem_zalloc(sizeof(*u));
+    u->session = s;
+    u->ws = ws;
+    timer_init(&u->deadline, on_deadline);
+    timer_init(&u->release, on_release);
+    loop_timer(e->loop, &u->deadline, e->settings.upgrade_timeout_ms);
+    websocket_set_owner(ws, &upgrade_ops, u);
+    s->upgrade = u;
+}

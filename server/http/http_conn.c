@@ -1,0 +1,692 @@
+/* The connection is a small machine around http-parser:
+ *
+ *   idle --first byte--> head --complete--> handler --response--> idle
+ *                                   \--body--> on_body --^
+ *
+ * While a request is open (parked, or its body unread) the parser is paused and
+ * later input waits in `pending`. The request object exists only from its first
+ * byte to its end, so an idle connection is the struct and its stream. */
+#include <assert.h>
+#include <stdio.h>
+#include <time.h>
+
+#include <http_parser.h>
+
+#include "common/mem.h"
+#include "common/metrics.h"
+#include "server/http/http.h"
+#include "server/http/http_query.h"
+
+enum {
+    PENDING_MAX = 16 * 1024, /* pipelined input that may wait */
+    HEADERS_MAX = 128,
+    ROUTES_MAX = 32,
+    LINGER_MS = 2000,
+};
+
+struct header {
+    uint32_t name_at, name_len, value_at, value_len;
+};
+
+struct http_request {
+    struct http_conn *conn;
+    struct buf head; /* target, then names and values, end to end */
+    struct buf body;
+    struct buf decoded; /* query values with escapes */
+    size_t target_len;
+    struct header header[HEADERS_MAX];
+    uint32_t n_headers;
+    const struct http_request_ops *ops;
+    void *owner;
+    bool dispatched; /* a handler has it */
+    bool wants_body;
+    bool last_was_value;
+};
+
+struct http_conn {
+    struct list link;
+    struct http_server *server;
+    struct stream *stream;
+    http_parser parser;
+    struct http_request *req;
+    struct buf pending;
+    struct timer deadline;
+    struct loop_task task; /* go on with pending input; free when closed */
+    struct str rest;       /* input behind an upgrade request */
+    bool closed, close_after, parsing, body_done, keep_alive;
+    unsigned refused; /* status to answer after the parser stopped */
+};
+
+struct route {
+    struct str path;
+    bool prefix;
+    http_handler_fn *fn;
+    void *arg;
+};
+
+struct http_server {
+    struct loop *loop;
+    struct http_limits limits;
+    struct list conns;
+    struct route route[ROUTES_MAX];
+    size_t n_routes;
+    bool draining;
+};
+
+static http_parser_settings callbacks;
+
+static struct http_conn *conn_of(http_parser *p)
+{
+    return container_of(p, struct http_conn, parser);
+}
+
+/* ---- life of a connection ------------------------------------------------ */
+
+static void request_free(struct http_request *r)
+{
+    buf_fini(&r->head);
+    buf_fini(&r->body);
+    buf_fini(&r->decoded);
+    mem_free(r);
+}
+
+static void conn_destroy(struct loop_task *t)
+{
+    struct http_conn *c = container_of(t, struct http_conn, task);
+    buf_fini(&c->pending);
+    mem_free(c);
+}
+
+/* The stream has gone elsewhere or is closing; the rest dies after the turn. */
+static void conn_end(struct http_conn *c)
+{
+    if (c->closed)
+        return;
+    c->closed = true;
+    list_remove(&c->link);
+    timer_stop(&c->deadline);
+    struct http_request *r = c->req;
+    c->req = NULL;
+    if (r)
+        request_free(r);
+    loop_cancel(&c->task);
+    c->task.run = conn_destroy;
+    loop_reap(c->server->loop, &c->task);
+}
+
+static void conn_close(struct http_conn *c)
+{
+    stream_close(c->stream, LINGER_MS);
+    conn_end(c);
+}
+
+static void conn_refuse(struct http_conn *c, unsigned status)
+{
+    char line[96];
+    int n = snprintf(line, sizeof(line),
+                     "HTTP/1.1 %u %s\r\nConnection: close\r\n"
+                     "Content-Length: 0\r\n\r\n",
+                     status, http_status_text(status));
+    struct bytes *b = bytes_new((struct str){line, (size_t)n});
+    stream_send(c->stream, b);
+    bytes_unref(b);
+    metrics_add(status == 431   ? M_HTTP_TOO_LARGE
+                : status == 408 ? M_HTTP_TIMEOUT
+                                : M_HTTP_BAD_REQUEST,
+                1);
+    conn_close(c);
+}
+
+static void abort_request(struct http_conn *c)
+{
+    struct http_request *r = c->req;
+    if (r && r->dispatched && r->ops)
+        r->ops->on_abort(r, r->owner, HTTP_GONE);
+}
+
+static void on_deadline(struct timer *t)
+{
+    struct http_conn *c = container_of(t, struct http_conn, deadline);
+    if (!c->req && buf_str(&c->pending).len == 0) {
+        conn_close(c);
+        return;
+    }
+    abort_request(c);
+    if (!c->closed)
+        conn_refuse(c, 408);
+}
+
+static void arm(struct http_conn *c, uint32_t ms)
+{
+    loop_timer(c->server->loop, &c->deadline, ms);
+}
+
+/* ---- parser callbacks ---------------------------------------------------- */
+
+static int refuse_in_parser(struct http_conn *c, unsigned status)
+{
+    c->refused = status;
+    return -1;
+}
+
+static int on_message_begin(http_parser *p)
+{
+    struct http_conn *c = conn_of(p);
+    const struct http_limits *lim = &c->server->limits;
+    assert(!c->req);
+    struct http_request *r = mem_zalloc(sizeof(*r));
+    r->conn = c;
+    buf_init(&r->head, lim->header_bytes);
+    buf_init(&r->decoded, 4 * (size_t)lim->request_line_bytes);
+    c->req = r;
+    c->body_done = false;
+    arm(c, lim->header_timeout_ms);
+    return 0;
+}
+
+static int on_url(http_parser *p, const char *at, size_t len)
+{
+    struct http_conn *c = conn_of(p);
+    struct http_request *r = c->req;
+    if (r->target_len + len > c->server->limits.request_line_bytes)
+        return refuse_in_parser(c, 431);
+    buf_add(&r->head, (struct str){at, len});
+    r->target_len += len;
+    return r->head.full ? refuse_in_parser(c, 431) : 0;
+}
+
+static int on_header_field(http_parser *p, const char *at, size_t len)
+{
+    struct http_conn *c = conn_of(p);
+    struct http_request *r = c->req;
+    if (r->n_headers == 0 || r->last_was_value) {
+        uint32_t max = c->server->limits.header_count;
+        if (r->n_headers >= HEADERS_MAX || r->n_headers >= max)
+            return refuse_in_parser(c, 431);
+        struct header *h = &r->header[r->n_headers++];
+        h->name_at = (uint32_t)r->head.len;
+        r->last_was_value = false;
+    }
+    r->header[r->n_headers - 1].name_len += (uint32_t)len;
+    buf_add(&r->head, (struct str){at, len});
+    return r->head.full ? refuse_in_parser(c, 431) : 0;
+}
+
+static int on_header_value(http_parser *p, const char *at, size_t len)
+{
+    struct http_conn *c = conn_of(p);
+    struct http_request *r = c->req;
+    struct header *h = &r->header[r->n_headers - 1];
+    if (!r->last_was_value) {
+        h->value_at = (uint32_t)r->head.len;
+        r->last_was_value = true;
+    }
+    h->value_len += (uint32_t)len;
+    buf_add(&r->head, (struct str){at, len});
+    return r->head.full ? refuse_in_parser(c, 431) : 0;
+}
+
+static const struct route *route_find(const struct http_request *r)
+{
+    const struct http_server *s = r->conn->server;
+    for (size_t i = 0; i < s->n_routes; i++) {
+        const struct route *rt = &s->route[i];
+        if (rt->prefix ? str_starts(http_target(r), rt->path)
+                       : str_eq(http_path(r), rt->path))
+            return rt;
+    }
+    return NULL;
+}
+
+static void not_found(void *arg, struct http_request *r)
+{
+    (void)arg;
+    struct http_response resp = {.status = 404,
+                                 .type = "text/plain; charset=utf-8",
+                                 .body = STR("not found\n"),
+                                 .close = http_has_body(r)};
+    http_respond(r, &resp);
+}
+
+static void dispatch(struct http_conn *c)
+{
+    struct http_request *r = c->req;
+    const struct route *rt = route_find(r);
+    r->dispatched = true;
+    timer_stop(&c->deadline);
+    if (rt)
+        rt->fn(rt->arg, r);
+    else
+        not_found(NULL, r);
+}
+
+static bool framing_is_ambiguous(const struct http_request *r)
+{
+    unsigned lengths = 0, encodings = 0;
+    for (uint32_t i = 0; i < r->n_headers; i++) {
+        struct str name = {0}, value = {0};
+        http_header_at(r, i, &name, &value);
+        lengths += str_ieq(name, STR("content-length"));
+        encodings += str_ieq(name, STR("transfer-encoding"));
+    }
+    return lengths > 1 || encodings > 1 || (lengths && encodings);
+}
+
+static int on_headers_complete(http_parser *p)
+{
+    struct http_conn *c = conn_of(p);
+    struct http_request *r = c->req;
+    if (p->http_major != 1 || framing_is_ambiguous(r))
+        return refuse_in_parser(c, 400);
+    c->keep_alive = http_should_keep_alive(p) && !c->server->draining;
+    struct str up;
+    if (!http_header(r, STR("upgrade"), &up) || !http_is_upgrade(r))
+        p->upgrade = 0;
+    r->wants_body = !p->upgrade &&
+                    ((p->flags & F_CHUNKED) ||
+                     (p->content_length > 0 && p->content_length != UINT64_MAX));
+    if (!r->wants_body)
+        return 0;
+    /* Before the body: the handler says how much of it may come. */
+    dispatch(c);
+    if (c->closed)
+        return -1;
+    if (c->req && c->req->ops && c->req->ops->on_body)
+        arm(c, c->server->limits.body_timeout_ms);
+    return 0;
+}
+
+static int on_body(http_parser *p, const char *at, size_t len)
+{
+    struct http_conn *c = conn_of(p);
+    struct http_request *r = c->req;
+    if (c->closed)
+        return -1;
+    if (!r || !r->ops || !r->ops->on_body)
+        return 0; /* answered already: what is left of the body is skipped */
+    buf_add(&r->body, (struct str){at, len});
+    if (!r->body.full)
+        return 0;
+    c->close_after = true;
+    r->ops->on_abort(r, r->owner, HTTP_TOO_LARGE);
+    return -1;
+}
+
+static int on_message_complete(http_parser *p)
+{
+    struct http_conn *c = conn_of(p);
+    c->body_done = true;
+    if (c->closed)
+        return -1;
+    struct http_request *r = c->req;
+    if (p->upgrade)
+        return 0; /* dispatched by feed, which knows where the head ends */
+    if (r && !r->dispatched) {
+        dispatch(c);
+    } else if (r && r->ops && r->ops->on_body) {
+        timer_stop(&c->deadline);
+        const struct http_request_ops *ops = r->ops;
+        r->ops = NULL;
+        ops->on_body(r, r->owner, buf_str(&r->body));
+    }
+    if (c->closed)
+        return -1;
+    if (c->req)
+        http_parser_pause(p, 1);
+    else
+        arm(c, c->server->limits.idle_timeout_ms);
+    return 0;
+}
+
+/* ---- input --------------------------------------------------------------- */
+
+static void keep_pending(struct http_conn *c, struct str data)
+{
+    buf_add(&c->pending, data);
+    if (c->pending.full) {
+        /* More than a well-behaved peer pipelines. */
+        abort_request(c);
+        if (!c->closed)
+            conn_refuse(c, 400);
+    }
+}
+
+static void feed(struct http_conn *c, struct str data)
+{
+    c->parsing = true;
+    while (data.len > 0 && !c->closed) {
+        if (c->req && c->req->dispatched && c->body_done) {
+            keep_pending(c, data);
+            break;
+        }
+        http_parser_pause(&c->parser, 0);
+        size_t n =
+            http_parser_execute(&c->parser, &callbacks, data.p, data.len);
+        if (c->closed)
+            break;
+        enum http_errno e = HTTP_PARSER_ERRNO(&c->parser);
+        if (e != HPE_OK && e != HPE_PAUSED) {
+            abort_request(c);
+            if (!c->closed)
+                conn_refuse(c, c->refused ? c->refused : 400);
+            break;
+        }
+        data = str_from(data, n);
+        if (c->parser.upgrade && c->req && !c->req->dispatched) {
+            c->rest = data;
+            dispatch(c);
+        }
+    }
+    c->parsing = false;
+}
+
+static void on_data(struct stream *s, void *owner, struct str data)
+{
+    (void)s;
+    feed(owner, data);
+}
+
+static void on_end(struct stream *s, void *owner, int error)
+{
+    (void)s;
+    struct http_conn *c = owner;
+    abort_request(c);
+    if (c->closed)
+        return;
+    if (error)
+        stream_abort(c->stream);
+    else
+        stream_close(c->stream, LINGER_MS);
+    conn_end(c);
+}
+
+static const struct stream_ops conn_stream_ops = {.on_data = on_data,
+                                                  .on_end = on_end};
+
+static void go_on(struct loop_task *t)
+{
+    struct http_conn *c = container_of(t, struct http_conn, task);
+    struct buf waiting = c->pending;
+    buf_init(&c->pending, PENDING_MAX);
+    feed(c, buf_str(&waiting));
+    buf_fini(&waiting);
+}
+
+/* ---- server -------------------------------------------------------------- */
+
+struct http_server *http_server_new(struct loop *l,
+                                    const struct http_limits *limits)
+{
+    callbacks = (http_parser_settings){
+        .on_message_begin = on_message_begin,
+        .on_url = on_url,
+        .on_header_field = on_header_field,
+        .on_header_value = on_header_value,
+        .on_headers_complete = on_headers_complete,
+        .on_body = on_body,
+        .on_message_complete = on_message_complete,
+    };
+    struct http_server *s = mem_zalloc(sizeof(*s));
+    s->loop = l;
+    s->limits = *limits;
+    list_init(&s->conns);
+    return s;
+}
+
+void http_server_free(struct http_server *s)
+{
+    while (!list_empty(&s->conns)) {
+        struct http_conn *c =
+            container_of(s->conns.next, struct http_conn, link);
+        abort_request(c);
+        if (!c->closed) {
+            stream_abort(c->stream);
+            conn_end(c);
+        }
+    }
+    mem_free(s);
+}
+
+void http_server_drain(struct http_server *s)
+{
+    s->draining = true;
+    struct list *n = s->conns.next;
+    while (n != &s->conns) {
+        struct http_conn *c = container_of(n, struct http_conn, link);
+        n = n->next;
+        c->close_after = true;
+        if (!c->req)
+            conn_close(c);
+    }
+}
+
+void http_server_accept(struct http_server *s, struct stream *st)
+{
+    struct http_conn *c = mem_zalloc(sizeof(*c));
+    c->server = s;
+    c->stream = st;
+    http_parser_init(&c->parser, HTTP_REQUEST);
+    buf_init(&c->pending, PENDING_MAX);
+    timer_init(&c->deadline, on_deadline);
+    loop_task_init(&c->task, go_on);
+    list_insert(&s->conns, &c->link);
+    stream_set_owner(st, &conn_stream_ops, c);
+    arm(c, s->limits.header_timeout_ms);
+}
+
+void http_route(struct http_server *s, struct str path, bool prefix,
+                http_handler_fn *fn, void *arg)
+{
+    assert(s->n_routes < ROUTES_MAX);
+    s->route[s->n_routes++] = (struct route){path, prefix, fn, arg};
+}
+
+/* ---- request accessors --------------------------------------------------- */
+
+enum http_verb http_verb(const struct http_request *r)
+{
+    switch (r->conn->parser.method) {
+    case HTTP_GET:
+        return VERB_GET;
+    case HTTP_HEAD:
+        return VERB_HEAD;
+    case HTTP_POST:
+        return VERB_POST;
+    case HTTP_OPTIONS:
+        return VERB_OPTIONS;
+    default:
+        return VERB_OTHER;
+    }
+}
+
+struct str http_target(const struct http_request *r)
+{
+    return (struct str){buf_str(&r->head).p, r->target_len};
+}
+
+struct str http_path(const struct http_request *r)
+{
+    struct str t = http_target(r);
+    const char *q = memchr(t.p, '?', t.len);
+    return q ? (struct str){t.p, (size_t)(q - t.p)} : t;
+}
+
+bool http_header_at(const struct http_request *r, size_t i, struct str *name,
+                    struct str *value)
+{
+    if (i >= r->n_headers)
+        return false;
+    const struct header *h = &r->header[i];
+    const char *p = buf_str(&r->head).p;
+    *name = (struct str){p + h->name_at, h->name_len};
+    *value = str_trim((struct str){p + h->value_at, h->value_len});
+    return true;
+}
+
+bool http_header(const struct http_request *r, struct str name, struct str *out)
+{
+    struct str n = {0}, v = {0};
+    for (size_t i = 0; http_header_at(r, i, &n, &v); i++) {
+        if (str_ieq(n, name)) {
+            *out = v;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool http_query(struct http_request *r, struct str name, struct str *out)
+{
+    struct str t = http_target(r);
+    struct str path = http_path(r);
+    /* All room at once: values that were lent must not move. */
+    if (!r->decoded.b && memchr(t.p, '%', t.len))
+        buf_space(&r->decoded, r->decoded.max);
+    return query_find(str_from(t, path.len + 1), name, &r->decoded, out);
+}
+
+void http_peer(const struct http_request *r, char out[STREAM_ADDR_MAX])
+{
+    stream_peer(r->conn->stream, out);
+}
+
+bool http_is_upgrade(const struct http_request *r)
+{
+    struct str v;
+    return http_header(r, STR("connection"), &v) &&
+           str_list_has(v, STR("upgrade")) &&
+           http_header(r, STR("upgrade"), &v);
+}
+
+bool http_has_body(const struct http_request *r)
+{
+    return r->wants_body;
+}
+
+struct loop *http_loop(const struct http_request *r)
+{
+    return r->conn->server->loop;
+}
+
+/* ---- ending a request ---------------------------------------------------- */
+
+void http_read_body(struct http_request *r, const struct http_request_ops *ops,
+                    void *owner, size_t max)
+{
+    r->ops = ops;
+    r->owner = owner;
+    buf_init(&r->body, max);
+    if (!r->wants_body) {
+        r->ops = NULL;
+        ops->on_body(r, owner, STR(""));
+        return;
+    }
+    http_parser *p = &r->conn->parser;
+    if (p->content_length != UINT64_MAX && p->content_length > max) {
+        r->conn->close_after = true;
+        ops->on_abort(r, owner, HTTP_TOO_LARGE);
+        return;
+    }
+    struct str expect;
+    if (http_header(r, STR("expect"), &expect) &&
+        str_ieq(expect, STR("100-continue"))) {
+        struct bytes *b = bytes_new(STR("HTTP/1.1 100 Continue\r\n\r\n"));
+        stream_send(r->conn->stream, b);
+        bytes_unref(b);
+    }
+}
+
+void http_park(struct http_request *r, const struct http_request_ops *ops,
+               void *owner)
+{
+    r->ops = ops;
+    r->owner = owner;
+}
+
+/* The request is over and its connection goes on with the next one. */
+static void request_done(struct http_conn *c, bool close)
+{
+    struct http_request *r = c->req;
+    bool body_left = r->wants_body && !c->body_done;
+    c->req = NULL;
+    request_free(r);
+    if (close || body_left) {
+        /* An unread body is not worth reading: close, gently. */
+        conn_close(c);
+        return;
+    }
+    arm(c, c->server->limits.idle_timeout_ms);
+    if (!c->parsing && c->pending.len > 0)
+        loop_flush(c->server->loop, &c->task);
+}
+
+static struct str http_date(void)
+{
+    static char text[40];
+    static time_t last;
+    time_t now = time(NULL);
+    if (now != last) {
+        struct tm tm;
+        gmtime_r(&now, &tm);
+        strftime(text, sizeof(text), "Date: %a, %d %b %Y %H:%M:%S GMT\r\n",
+                 &tm);
+        last = now;
+    }
+    return str_of(text);
+}
+
+void http_respond(struct http_request *r, const struct http_response *resp)
+{
+    struct http_conn *c = r->conn;
+    bool head = http_verb(r) == VERB_HEAD;
+    bool body_left = r->wants_body && !c->body_done;
+    bool close =
+        resp->close || c->close_after || !c->keep_alive || body_left;
+    struct buf out;
+    buf_init(&out, resp->body.len + resp->headers.len + resp->extra.len + 512);
+    buf_fmt(&out, "HTTP/1.1 %u %s\r\n", resp->status,
+            http_status_text(resp->status));
+    buf_add(&out, resp->headers);
+    if (resp->type)
+        buf_fmt(&out, "Content-Type: %s\r\n", resp->type);
+    if (resp->status != 304)
+        buf_fmt(&out, "Content-Length: %zu\r\n", resp->body.len);
+    if (resp->no_store)
+        buf_add(&out, STR("cache-control: no-store\r\n"));
+    buf_add(&out, resp->extra);
+    buf_add(&out, http_date());
+    buf_add(&out, close ? STR("Connection: close\r\n\r\n")
+                        : STR("Connection: keep-alive\r\n\r\n"));
+    if (!head)
+        buf_add(&out, resp->body);
+    assert(!out.full);
+    struct bytes *b = buf_take(&out);
+    stream_send(c->stream, b);
+    bytes_unref(b);
+    request_done(c, close);
+}
+
+void http_respond_raw(struct http_request *r, struct str bytes)
+{
+    struct http_conn *c = r->conn;
+    struct bytes *b = bytes_new(bytes);
+    stream_send(c->stream, b);
+    bytes_unref(b);
+    request_done(c, true);
+}
+
+void http_drop(struct http_request *r)
+{
+    struct http_conn *c = r->conn;
+    stream_abort(c->stream);
+    conn_end(c);
+}
+
+struct stream *http_take_stream(struct http_request *r, struct str *rest)
+{
+    struct http_conn *c = r->conn;
+    struct stream *s = c->stream;
+    *rest = c->rest;
+    conn_end(c);
+    return s;
+}

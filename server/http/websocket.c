@@ -1,0 +1,575 @@
+#include "server/http/websocket.h"
+
+#include <assert.h>
+
+#include <wslay/wslay.h>
+
+#include "common/base64.h"
+#include "common/mem.h"
+#include "common/metrics.h"
+#include "common/sha1.h"
+#include "common/utf8.h"
+
+enum {
+    LINGER_MS = 30000, /* as the official server waits for the peer's close */
+    POOL_MAX = 32,
+    CONTROL_MAX = 125,
+    CODE_PROTOCOL = 1002,
+    CODE_UTF8 = 1007,
+    CODE_TOO_BIG = 1009,
+};
+
+/* What receiving needs: borrowed from the pool while bytes of a message or of a
+ * frame are under way. */
+struct rx {
+    struct rx *next;
+    wslay_frame_context_ptr frames;
+    struct str input;    /* not yet read by wslay */
+    uint64_t raw;        /* bytes given to wslay that no finished frame has */
+    uint64_t frame_left; /* payload of the present frame still to come */
+    uint64_t frame_raw;  /* size of the present frame, header included */
+    struct buf message;
+    uint32_t fragments;
+    uint32_t utf8;
+    uint8_t opcode; /* of the message under way; 0 = none */
+    bool in_frame;
+    uint8_t control_len;
+    char control[CONTROL_MAX];
+};
+
+struct websocket {
+    struct stream *stream;
+    const struct websocket_limits *limits;
+    const struct websocket_ops *ops;
+    void *owner;
+    struct rx *rx;
+    struct bytes *pong; /* answer to the latest ping, while output is blocked */
+    struct loop_task task;
+    struct loop *loop;
+    struct bytes *early; /* input that came with the handshake */
+    bool closed;
+
+};
+
+/* ---- pool of receive contexts -------------------------------------------- */
+
+static struct rx *pool;
+static unsigned pool_count;
+
+static ssize_t give_input(uint8_t *buf, size_t len, int flags, void *arg)
+{
+    (void)flags;
+    struct rx *rx = arg;
+    if (rx->input.len == 0)
+        return -1;
+    if (len > rx->input.len)
+        len = rx->input.len;
+    memcpy(buf, rx->input.p, len);
+    rx->input = str_from(rx->input, len);
+    rx->raw += len;
+    return (ssize_t)len;
+}
+
+static struct rx *rx_get(const struct websocket_limits *limits)
+{
+    static const struct wslay_frame_callbacks callbacks = {
+        .recv_callback = give_input};
+    struct rx *rx = pool;
+    if (rx) {
+        pool = rx->next;
+        pool_count--;
+    } else {
+        rx = mem_zalloc(sizeof(*rx));
+        int rc = wslay_frame_context_init(&rx->frames, &callbacks, rx);
+        assert(rc == 0);
+    }
+    buf_init(&rx->message, limits->message_bytes);
+    return rx;
+}
+
+static void rx_free(struct rx *rx)
+{
+    wslay_frame_context_free(rx->frames);
+    buf_fini(&rx->message);
+    mem_free(rx);
+}
+
+/* At a frame boundary with nothing under way the context is as good as new. */
+static void rx_put(struct rx *rx)
+{
+    if (pool_count >= POOL_MAX) {
+        rx_free(rx);
+        return;
+    }
+    buf_fini(&rx->message);
+    rx->fragments = 0;
+    rx->next = pool;
+    pool = rx;
+    pool_count++;
+}
+
+static bool rx_idle(const struct rx *rx)
+{
+    return rx->raw == 0 && !rx->in_frame && rx->opcode == 0;
+}
+
+/* ---- closing ------------------------------------------------------------- */
+
+static void ws_destroy(struct loop_task *t)
+{
+    struct websocket *ws = container_of(t, struct websocket, task);
+    if (ws->rx)
+        rx_free(ws->rx);
+    bytes_unref(ws->pong);
+    bytes_unref(ws->early);
+    mem_free(ws);
+}
+
+static void ws_end(struct websocket *ws)
+{
+    ws->closed = true;
+    loop_cancel(&ws->task);
+    ws->task.run = ws_destroy;
+    loop_reap(ws->loop, &ws->task);
+}
+
+static void send_close(struct websocket *ws, unsigned code)
+{
+    char frame[4] = {(char)0x88, 0, (char)(code >> 8), (char)(code & 0xff)};
+    size_t len = code ? 4 : 2;
+    frame[1] = (char)(len - 2);
+    struct bytes *b = bytes_new((struct str){frame, len});
+    stream_send(ws->stream, b);
+    bytes_unref(b);
+}
+
+void websocket_close(struct websocket *ws, unsigned code)
+{
+    if (ws->closed)
+        return;
+    send_close(ws, code);
+    stream_close(ws->stream, LINGER_MS);
+    ws_end(ws);
+}
+
+void websocket_abort(struct websocket *ws)
+{
+    if (ws->closed)
+        return;
+    stream_abort(ws->stream);
+    ws_end(ws);
+}
+
+/* The peer's fault or wish: answer and tell the owner. */
+static void end_by_peer(struct websocket *ws, unsigned code, bool clean)
+{
+    const struct websocket_ops *ops = ws->ops;
+    void *owner = ws->owner;
+    if (!clean)
+        metrics_add(code == CODE_TOO_BIG ? M_PAYLOAD_TOO_LARGE : M_BAD_FRAME,
+                    1);
+    websocket_close(ws, code);
+    ops->on_close(owner, clean);
+}
+
+/* ---- sending ------------------------------------------------------------- */
+
+static size_t head_size(size_t len)
+{
+    return len < 126 ? 2 : len <= UINT16_MAX ? 4 : 10;
+}
+
+struct bytes *ws_frame_new(size_t len, bool binary, char **body)
+{
+    size_t head = head_size(len);
+    struct bytes *b = mem_alloc(sizeof(*b) + head + len + 1);
+    b->refs = 1;
+    b->len = (uint32_t)(head + len);
+    b->head = (uint8_t)head;
+    b->binary = binary;
+    unsigned char *p = (unsigned char *)b->p;
+    p[0] = binary ? 0x82 : 0x81;
+    p[1] = (unsigned char)(head == 2 ? len : head == 4 ? 126 : 127);
+    for (size_t i = 2; i < head; i++)
+        p[i] = (unsigned char)(len >> (8 * (head - 1 - i)));
+    *body = b->p + head;
+    return b;
+}
+
+void websocket_send(struct websocket *ws, struct bytes *frame)
+{
+    if (!ws->closed)
+        stream_send(ws->stream, frame);
+}
+
+size_t websocket_queued(const struct websocket *ws)
+{
+    return ws->closed ? 0 : stream_queued(ws->stream);
+}
+
+bool websocket_blocked(const struct websocket *ws)
+{
+    return !ws->closed && stream_blocked(ws->stream);
+}
+
+void websocket_pause(struct websocket *ws, bool paused)
+{
+    if (!ws->closed)
+        stream_pause(ws->stream, paused);
+}
+
+void websocket_set_owner(struct websocket *ws, const struct websocket_ops *ops,
+                         void *owner)
+{
+    ws->ops = ops;
+    ws->owner = owner;
+}
+
+/* ---- control frames ------------------------------------------------------ */
+
+static void answer_ping(struct websocket *ws, struct str payload)
+{
+    char frame[2 + CONTROL_MAX] = {(char)0x8a, (char)payload.len};
+    memcpy(frame + 2, payload.p, payload.len);
+    struct bytes *b = bytes_new((struct str){frame, 2 + payload.len});
+    if (!stream_blocked(ws->stream)) {
+        stream_send(ws->stream, b);
+        bytes_unref(b);
+        return;
+    }
+    /* A peer that pings without reading gets one answer, to its latest ping,
+     * once it reads (RFC 6455 section 5.5.3 allows that). */
+    bytes_unref(ws->pong);
+    ws->pong = b;
+}
+
+static bool close_code_valid(unsigned code)
+{
+    return (code >= 1000 && code <= 1014 && code != 1004 && code != 1005 &&
+            code != 1006) ||
+           (code >= 3000 && code <= 4999);
+}
+
+static void on_close_frame(struct websocket *ws, struct str payload)
+{
+    if (payload.len == 0) {
+        end_by_peer(ws, 0, true);
+        return;
+    }
+    const unsigned char *p = (const unsigned char *)payload.p;
+    unsigned code = payload.len >= 2 ? (unsigned)p[0] << 8 | p[1] : 0;
+    if (!close_code_valid(code))
+        end_by_peer(ws, CODE_PROTOCOL, false);
+    else if (!utf8_valid(str_from(payload, 2)))
+        end_by_peer(ws, CODE_UTF8, false);
+    else
+        end_by_peer(ws, code, true);
+}
+
+static void on_control(struct websocket *ws, uint8_t opcode, struct str payload)
+{
+    if (opcode == WSLAY_PING)
+        answer_ping(ws, payload);
+    else if (opcode == WSLAY_CONNECTION_CLOSE)
+        on_close_frame(ws, payload);
+}
+
+/* ---- receiving ----------------------------------------------------------- */
+
+/* First chunk of a frame: everything that its header can be wrong about. The
+ * close code to answer, or 0. */
+static unsigned frame_begin(struct websocket *ws, struct rx *rx,
+                            const struct wslay_frame_iocb *f)
+{
+    bool control = wslay_is_ctrl_frame(f->opcode);
+    if (!f->mask || f->rsv || (f->opcode > 2 && !control) || f->opcode > 10)
+        return CODE_PROTOCOL;
+    size_t len = (size_t)f->payload_length;
+    rx->frame_raw = head_size(len) + 4 + len;
+    rx->frame_left = len;
+    rx->in_frame = true;
+    rx->control_len = 0;
+    if (control)
+        return 0;
+    if ((f->opcode == 0) != (rx->opcode != 0))
+        return CODE_PROTOCOL;
+    if (f->opcode) {
+        rx->opcode = f->opcode;
+        rx->utf8 = 0;
+        rx->fragments = 0;
+    }
+    if (++rx->fragments > ws->limits->fragments ||
+        len > ws->limits->message_bytes - rx->message.len)
+        return CODE_TOO_BIG;
+    return 0;
+}
+
+static void message_end(struct websocket *ws, struct rx *rx, struct str data)
+{
+    bool binary = rx->opcode == WSLAY_BINARY_FRAME;
+    rx->opcode = 0;
+    if (!binary && rx->utf8 != 0) {
+        end_by_peer(ws, CODE_UTF8, false);
+        return;
+    }
+    ws->ops->on_message(ws->owner, data, binary);
+    buf_clear(&rx->message);
+}
+
+/* A chunk of a data frame. A message that comes whole in one chunk goes up
+ * without a copy. */
+static void data_chunk(struct websocket *ws, struct rx *rx,
+                       const struct wslay_frame_iocb *f, struct str chunk)
+{
+    if (rx->opcode == WSLAY_TEXT_FRAME && !utf8_feed(&rx->utf8, chunk)) {
+        end_by_peer(ws, CODE_UTF8, false);
+        return;
+    }
+    bool last = f->fin && rx->frame_left == 0;
+    if (last && rx->message.len == 0) {
+        message_end(ws, rx, chunk);
+        return;
+    }
+    buf_add(&rx->message, chunk);
+    if (last)
+        message_end(ws, rx, buf_str(&rx->message));
+}
+
+static void frame_chunk(struct websocket *ws, struct rx *rx,
+                        const struct wslay_frame_iocb *f)
+{
+    if (!rx->in_frame) {
+        unsigned code = frame_begin(ws, rx, f);
+        if (code) {
+            end_by_peer(ws, code, false);
+            return;
+        }
+    }
+    struct str chunk = {(const char *)f->data, f->data_length};
+    rx->frame_left -= chunk.len;
+    bool done = rx->frame_left == 0;
+    if (done) {
+        rx->in_frame = false;
+        rx->raw -= rx->frame_raw;
+    }
+    if (!wslay_is_ctrl_frame(f->opcode)) {
+        data_chunk(ws, rx, f, chunk);
+        return;
+    }
+    memcpy(rx->control + rx->control_len, chunk.p, chunk.len);
+    rx->control_len = (uint8_t)(rx->control_len + chunk.len);
+    if (done)
+        on_control(ws, f->opcode,
+                   (struct str){rx->control, rx->control_len});
+}
+
+/* A header that declares too much is refused before its payload comes; wslay
+ * would wait for the first payload byte. Looks only at a header that begins
+ * this input. */
+static bool declares_too_much(const struct websocket *ws, struct str data)
+{
+    const unsigned char *p = (const unsigned char *)data.p;
+    if (data.len < 10 || (p[1] & 0x7f) != 127)
+        return false;
+    uint64_t len = 0;
+    for (int i = 2; i < 10; i++)
+        len = len << 8 | p[i];
+    return len > ws->limits->message_bytes;
+}
+
+static void receive(struct websocket *ws, struct str data)
+{
+    if (!ws->rx)
+        ws->rx = rx_get(ws->limits);
+    struct rx *rx = ws->rx;
+    if (rx->raw == 0 && declares_too_much(ws, data)) {
+        end_by_peer(ws, CODE_TOO_BIG, false);
+        return;
+    }
+    rx->input = data;
+    while (!ws->closed) {
+        struct wslay_frame_iocb f;
+        memset(&f, 0, sizeof(f));
+        ssize_t n = wslay_frame_recv(rx->frames, &f);
+        if (n == WSLAY_ERR_WANT_READ)
+            break;
+        if (n < 0) {
+            end_by_peer(ws, CODE_PROTOCOL, false);
+            break;
+        }
+        frame_chunk(ws, rx, &f);
+    }
+    if (!ws->closed && rx_idle(rx)) {
+        ws->rx = NULL;
+        rx_put(rx);
+    }
+}
+
+static void feed_early(struct loop_task *t)
+{
+    struct websocket *ws = container_of(t, struct websocket, task);
+    struct bytes *early = ws->early;
+    ws->early = NULL;
+    receive(ws, bytes_str(early));
+    bytes_unref(early);
+}
+
+static void on_data(struct stream *s, void *owner, struct str data)
+{
+    (void)s;
+    struct websocket *ws = owner;
+    if (ws->early) {
+        loop_cancel(&ws->task);
+        feed_early(&ws->task);
+    }
+    if (!ws->closed)
+        receive(ws, data);
+}
+
+static void on_end(struct stream *s, void *owner, int error)
+{
+    (void)s;
+    (void)error;
+    struct websocket *ws = owner;
+    const struct websocket_ops *ops = ws->ops;
+    void *up = ws->owner;
+    websocket_abort(ws);
+    ops->on_close(up, true);
+}
+
+static void on_drain(struct stream *s, void *owner)
+{
+    struct websocket *ws = owner;
+    if (ws->pong) {
+        stream_send(s, ws->pong);
+        bytes_unref(ws->pong);
+        ws->pong = NULL;
+    }
+    if (ws->ops->on_drain)
+        ws->ops->on_drain(ws->owner);
+}
+
+static const struct stream_ops ws_stream_ops = {
+    .on_data = on_data, .on_end = on_end, .on_drain = on_drain};
+
+/* ---- opening handshake --------------------------------------------------- */
+
+/* 16 bytes in base64: 22 characters and "==". */
+static bool key_valid(struct str key)
+{
+    if (key.len != 24 || key.p[22] != '=' || key.p[23] != '=')
+        return false;
+    for (size_t i = 0; i < 22; i++) {
+        char c = key.p[i];
+        if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+              (c >= '0' && c <= '9') || c == '+' || c == '/'))
+            return false;
+    }
+    return true;
+}
+
+static bool token_char(char c)
+{
+    return c > 0x20 && c < 0x7f && !strchr("()<>@,;:\\\"/[]?={}", c);
+}
+
+/* First of the offered subprotocols; false when the header is malformed. */
+static bool first_protocol(struct str offered, struct str *first)
+{
+    struct str item;
+    bool have = false;
+    while (str_next(&offered, ',', &item)) {
+        item = str_trim(item);
+        if (item.len == 0)
+            return false;
+        for (size_t i = 0; i < item.len; i++) {
+            if (!token_char(item.p[i]))
+                return false;
+        }
+        if (!have)
+            *first = item;
+        have = true;
+    }
+    return have;
+}
+
+int websocket_check(const struct http_request *r, struct str *why,
+                    bool *versions)
+{
+    struct str v, first;
+    *versions = false;
+    if (!http_header(r, STR("upgrade"), &v) || !str_ieq(v, STR("websocket"))) {
+        *why = STR("Invalid Upgrade header");
+        return ERR_PROTO;
+    }
+    if (!http_header(r, STR("sec-websocket-key"), &v) || !key_valid(v)) {
+        *why = STR("Missing or invalid Sec-WebSocket-Key header");
+        return ERR_PROTO;
+    }
+    if (!http_header(r, STR("sec-websocket-version"), &v) ||
+        (!str_eq(v, STR("13")) && !str_eq(v, STR("8")))) {
+        *why = STR("Missing or invalid Sec-WebSocket-Version header");
+        *versions = true;
+        return ERR_PROTO;
+    }
+    if (http_header(r, STR("sec-websocket-protocol"), &v) &&
+        !first_protocol(v, &first)) {
+        *why = STR("Invalid Sec-WebSocket-Protocol header");
+        return ERR_PROTO;
+    }
+    return 0;
+}
+
+static void accept_key(struct str key, struct buf *out)
+{
+    unsigned char digest[20];
+    struct buf in;
+    buf_init(&in, 128);
+    buf_add(&in, key);
+    buf_add(&in, STR("258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
+    sha1(buf_str(&in), digest);
+    buf_fini(&in);
+    base64_encode((struct str){(const char *)digest, sizeof(digest)}, out);
+}
+
+struct websocket *websocket_accept(struct http_request *r, struct str headers,
+                                   const struct websocket_limits *limits,
+                                   const struct websocket_ops *ops,
+                                   void *owner)
+{
+    struct str key = STR(""), offered, protocol;
+    struct buf out;
+    buf_init(&out, 16 * 1024);
+    http_header(r, STR("sec-websocket-key"), &key);
+    buf_add(&out, STR("HTTP/1.1 101 Switching Protocols\r\n"
+                      "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+                      "Sec-WebSocket-Accept: "));
+    accept_key(key, &out);
+    buf_add(&out, STR("\r\n"));
+    if (http_header(r, STR("sec-websocket-protocol"), &offered) &&
+        first_protocol(offered, &protocol)) {
+        buf_add(&out, STR("Sec-WebSocket-Protocol: "));
+        buf_add(&out, protocol);
+        buf_add(&out, STR("\r\n"));
+    }
+    buf_add(&out, headers);
+    buf_add(&out, STR("\r\n"));
+
+    struct websocket *ws = mem_zalloc(sizeof(*ws));
+    ws->limits = limits;
+    ws->ops = ops;
+    ws->owner = owner;
+    ws->loop = http_loop(r);
+    loop_task_init(&ws->task, feed_early);
+    struct str rest;
+    ws->stream = http_take_stream(r, &rest);
+    stream_set_owner(ws->stream, &ws_stream_ops, ws);
+    struct bytes *b = buf_take(&out);
+    stream_send(ws->stream, b);
+    bytes_unref(b);
+    if (rest.len > 0) {
+        ws->early = bytes_new(rest);
+        loop_flush(ws->loop, &ws->task);
+    }
+    return ws;
+}

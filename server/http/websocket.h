@@ -1,0 +1,66 @@
+/* Server side of the WebSocket protocol (RFC 6455) over a stream.
+ *
+ * Receiving: wslay reads frames; reassembly, limits and control frames are
+ * ours. A connection holds a frame context and a buffer only while a message is
+ * under way; otherwise they wait in a pool for whoever needs them. Text is
+ * checked to be UTF-8. Sending: whole frames as shared bytes (ws_frame_new),
+ * made once however many connections send them.
+ *
+ * The owner gets on_close exactly once unless it closed the connection itself;
+ * after either, the websocket must not be used. */
+#ifndef CONFAB_SERVER_HTTP_WEBSOCKET_H
+#define CONFAB_SERVER_HTTP_WEBSOCKET_H
+
+#include "server/http/http.h"
+
+struct websocket;
+
+struct websocket_limits {
+    uint32_t message_bytes;
+    uint32_t fragments;
+};
+
+struct websocket_ops {
+    /* A whole message; borrowed. */
+    void (*on_message)(void *owner, struct str data, bool binary);
+    /* `clean`: the peer closed or left; otherwise it broke the protocol or a
+     * limit. */
+    void (*on_close)(void *owner, bool clean);
+    /* What was queued has all been written, after the kernel had refused. */
+    void (*on_drain)(void *owner);
+};
+
+/* Checks the opening handshake. 0, or an error whose plain text (an HTTP
+ * response body) is put into `*why`; `*versions` says that the supported
+ * versions must be named. */
+int websocket_check(const struct http_request *r, struct str *why,
+                    bool *versions);
+/* Accepts a checked handshake: sends 101 with `headers` (whole lines) at its
+ * end, and ends the request. `limits` must outlive it. Messages come from the
+ * next event on, not from inside this call. */
+struct websocket *websocket_accept(struct http_request *r, struct str headers,
+                                   const struct websocket_limits *limits,
+                                   const struct websocket_ops *ops,
+                                   void *owner);
+/* Gives the connection to another owner. */
+void websocket_set_owner(struct websocket *ws, const struct websocket_ops *ops,
+                         void *owner);
+
+/* A frame with room for `len` bytes of body, to be filled by the caller. */
+struct bytes *ws_frame_new(size_t len, bool binary, char **body);
+
+/* Queues a frame; takes its own reference. */
+void websocket_send(struct websocket *ws, struct bytes *frame);
+/* Bytes queued and not yet taken by the kernel. */
+size_t websocket_queued(const struct websocket *ws);
+/* The kernel refused bytes and they still wait. */
+bool websocket_blocked(const struct websocket *ws);
+/* Stops or goes on reading. */
+void websocket_pause(struct websocket *ws, bool paused);
+/* Sends a close frame (no body when `code` is 0) behind what is queued, and
+ * closes. */
+void websocket_close(struct websocket *ws, unsigned code);
+/* Ends the connection at once, without a close frame. */
+void websocket_abort(struct websocket *ws);
+
+#endif

@@ -1,0 +1,241 @@
+#include "server/io/client.h"
+
+#include "common/mem.h"
+#include "common/metrics.h"
+#include "server/io/socket.h"
+
+/* A state error, in the official words; a packet that cannot be decoded leaves
+ * the session's own "forced close". */
+static const char state_error[] = "forced server close";
+
+static void partial_free(struct client_partial *p)
+{
+    if (!p)
+        return;
+    bytes_unref(p->text);
+    for (uint32_t i = 0; i < p->have; i++)
+        bytes_unref(p->bins[i]);
+    mem_free(p);
+}
+
+static void client_destroy(struct loop_task *t)
+{
+    mem_free(container_of(t, struct client, task));
+}
+
+/* Closes the connection; `reason` when it is not the session's to give. */
+static void fail(struct client *c, const char *reason)
+{
+    c->reason = reason;
+    if (c->session)
+        session_close(c->session);
+}
+
+static void bad_packet(struct client *c, int rc)
+{
+    metrics_add(rc == ERR_LIMIT ? M_LIMIT_JSON : M_BAD_PACKET, 1);
+    fail(c, NULL);
+}
+
+static void on_connect_timeout(struct timer *t)
+{
+    fail(container_of(t, struct client, connect), state_error);
+}
+
+void client_joined(struct client *c)
+{
+    timer_stop(&c->connect);
+}
+
+static struct sio_socket *find_socket(const struct client *c, struct str nsp)
+{
+    for (struct list *n = c->sockets.next; n != &c->sockets; n = n->next) {
+        struct sio_socket *s = container_of(n, struct sio_socket, of_client);
+        if (str_eq(s->ns->name, nsp))
+            return s;
+    }
+    return NULL;
+}
+
+/* ---- packets by type ----------------------------------------------------- */
+
+static void refuse_connect(struct client *c, struct str nsp, struct str data)
+{
+    metrics_add(M_BAD_CONNECT, 1);
+    struct bytes *b =
+        parser_encode(PACKET_CONNECT_ERROR, nsp, PACKET_NO_ACK, data, 0);
+    session_send(c->session, b);
+    bytes_unref(b);
+}
+
+static void on_connect(struct client *c, const struct packet_head *h,
+                       struct sio_socket *s)
+{
+    if (s) {
+        metrics_add(M_BAD_PACKET, 1);
+        fail(c, state_error); /* connected already */
+        return;
+    }
+    struct sio_namespace *ns = server_namespace(c->server, h->nsp);
+    if (!ns) {
+        refuse_connect(c, h->nsp, STR("{\"message\":\"Invalid namespace\"}"));
+        return;
+    }
+    if (c->n_sockets >= c->server->settings.namespaces_per_connection) {
+        metrics_add(M_LIMIT_NAMESPACES, 1);
+        refuse_connect(c, h->nsp, STR("{\"message\":\"Too many namespaces\"}"));
+        return;
+    }
+    namespace_admit(ns, socket_new(c, ns, h->payload));
+}
+
+/* Any packet for a namespace that is not connected, or not yet. */
+static bool not_connected(struct client *c, const struct sio_socket *s)
+{
+    if (s && s->state == SOCKET_CONNECTED)
+        return false;
+    metrics_add(M_BAD_PACKET, 1);
+    fail(c, state_error);
+    return true;
+}
+
+static void route(struct client *c, const struct packet_head *h,
+                  const struct json *tape, struct bytes *const *bins)
+{
+    struct sio_socket *s = find_socket(c, h->nsp);
+    if (h->type == PACKET_CONNECT) {
+        on_connect(c, h, s);
+    } else if (not_connected(c, s)) {
+        return;
+    } else if (h->type == PACKET_EVENT) {
+        socket_on_event(s, h, tape, bins);
+    } else if (h->type == PACKET_ACK) {
+        socket_on_ack(s, h, tape, bins);
+    } else if (h->type == PACKET_DISCONNECT) {
+        socket_gone(s, "client namespace disconnect");
+    } else {
+        bad_packet(c, ERR_PROTO); /* CONNECT_ERROR is the server's to send */
+    }
+}
+
+/* ---- decoding and reassembly --------------------------------------------- */
+
+static void begin_partial(struct client *c, struct str text, uint32_t want)
+{
+    struct client_partial *p = mem_zalloc(sizeof(*p));
+    p->want = want;
+    p->text = bytes_new(text);
+    p->bytes = text.len;
+    c->partial = p;
+}
+
+static void on_text(struct client *c, struct str text)
+{
+    if (c->partial) {
+        bad_packet(c, ERR_PROTO); /* text where an attachment was due */
+        return;
+    }
+    struct packet_head h;
+    struct json *tape = server_tape_get(c->server);
+    int rc = parser_decode(text, &c->server->parser_limits, tape, &h);
+    if (rc < 0)
+        bad_packet(c, rc);
+    else if (h.n_bins)
+        begin_partial(c, text, h.n_bins);
+    else
+        route(c, &h, tape, NULL);
+    server_tape_put(c->server);
+}
+
+/* The text is parsed again now that all is here, rather than keeping a tape per
+ * waiting connection. */
+static void finish_partial(struct client *c)
+{
+    struct client_partial *p = c->partial;
+    struct packet_head h;
+    c->partial = NULL;
+    struct json *tape = server_tape_get(c->server);
+    int rc = parser_decode(bytes_str(p->text), &c->server->parser_limits, tape,
+                           &h);
+    if (rc == 0 && h.has_payload)
+        rc = parser_check_bins(tape, p->have);
+    if (rc < 0)
+        bad_packet(c, rc);
+    else
+        route(c, &h, tape, p->bins);
+    server_tape_put(c->server);
+    partial_free(p);
+}
+
+static void on_binary(struct client *c, struct str data)
+{
+    struct client_partial *p = c->partial;
+    if (!p) {
+        bad_packet(c, ERR_PROTO);
+        return;
+    }
+    p->bytes += data.len;
+    if (p->bytes > c->server->settings.max_payload_bytes) {
+        metrics_add(M_PAYLOAD_TOO_LARGE, 1);
+        fail(c, NULL);
+        return;
+    }
+    p->bins[p->have++] = bytes_new(data);
+    if (p->have == p->want)
+        finish_partial(c);
+}
+
+static void on_message(void *owner, struct str data, bool binary)
+{
+    struct client *c = owner;
+    if (binary)
+        on_binary(c, data);
+    else
+        on_text(c, data);
+}
+
+/* ---- life ---------------------------------------------------------------- */
+
+static void on_close(void *owner, enum session_reason why)
+{
+    struct client *c = owner;
+    const char *reason = c->reason ? c->reason : session_reason_text(why);
+    c->session = NULL;
+    timer_stop(&c->connect);
+    while (!list_empty(&c->sockets))
+        socket_gone(
+            container_of(c->sockets.next, struct sio_socket, of_client),
+            reason);
+    partial_free(c->partial);
+    c->partial = NULL;
+    loop_reap(c->server->loop, &c->task);
+}
+
+const struct session_ops client_ops = {.on_message = on_message,
+                                       .on_close = on_close};
+
+void *client_new(void *server, struct session *s)
+{
+    struct client *c = mem_zalloc(sizeof(*c));
+    c->server = server;
+    c->session = s;
+    list_init(&c->sockets);
+    timer_init(&c->connect, on_connect_timeout);
+    loop_timer(c->server->loop, &c->connect,
+               c->server->settings.connect_timeout_ms);
+    loop_task_init(&c->task, client_destroy);
+    return c;
+}
+
+void client_disconnect_all(struct client *c)
+{
+    while (!list_empty(&c->sockets)) {
+        struct sio_socket *s =
+            container_of(c->sockets.next, struct sio_socket, of_client);
+        if (s->state == SOCKET_CONNECTED)
+            socket_send(s, PACKET_DISCONNECT, PACKET_NO_ACK, STR(""), NULL, 0);
+        socket_gone(s, "server namespace disconnect");
+    }
+    if (c->session)
+        session_close(c->session);
+}

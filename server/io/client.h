@@ -1,0 +1,37 @@
+/* One connection and the sockets that share it: packets in are decoded,
+ * reassembled with their attachments and routed by namespace. */
+#ifndef CONFAB_SERVER_IO_CLIENT_H
+#define CONFAB_SERVER_IO_CLIENT_H
+
+#include "common/packet.h"
+#include "server/io/server.h"
+
+/* A binary packet whose attachments are still coming. */
+struct client_partial {
+    struct bytes *text;
+    size_t bytes; /* text and attachments so far */
+    uint32_t have, want;
+    struct bytes *bins[PACKET_BINS_MAX];
+};
+
+struct client {
+    struct sio_server *server;
+    struct session *session; /* NULL once it has ended */
+    struct list sockets;     /* in order of CONNECT */
+    uint32_t n_sockets;
+    struct client_partial *partial;
+    struct timer connect; /* until the first namespace is joined */
+    const char *reason;   /* why we are closing; NULL = as the session says */
+    struct loop_task task;
+};
+
+/* The engine's callbacks. */
+void *client_new(void *server, struct session *s);
+extern const struct session_ops client_ops;
+
+/* Sends DISCONNECT for every socket and closes the connection. */
+void client_disconnect_all(struct client *c);
+/* A socket has been admitted: the connection may stay. */
+void client_joined(struct client *c);
+
+#endif

@@ -1,0 +1,37 @@
+/* The format language of sio.h: a description and the values it calls for,
+ * turned into the JSON text of a packet's payload and its attachments. */
+#ifndef CONFAB_SERVER_IO_PACK_H
+#define CONFAB_SERVER_IO_PACK_H
+
+#include <stdarg.h>
+
+#include "common/json.h"
+#include "common/packet.h"
+#include "server/sio.h"
+
+struct pack {
+    struct buf json;
+    struct bytes *bins[PACKET_BINS_MAX];
+    uint32_t n_bins;
+};
+
+/* va_list as something that can be passed down and advanced there. */
+struct pack_args {
+    va_list ap;
+};
+
+/* `max` bounds the text and the attachments together. */
+void pack_init(struct pack *p, size_t max);
+void pack_fini(struct pack *p);
+
+/* An array: the event's name first when it is not NULL, then the values. 0,
+ * SIO_ERR_ARG or SIO_ERR_LIMIT. `tape` is scratch for checking the result. */
+int pack_array(struct pack *p, const char *event, const char *format,
+               struct pack_args *args, struct json *tape);
+/* A single value with its values in line. */
+int pack_format(struct pack *p, struct json *tape, const char *format, ...);
+/* A single value. */
+int pack_value(struct pack *p, const char *format, struct pack_args *args,
+               struct json *tape);
+
+#endif

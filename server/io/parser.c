@@ -1,0 +1,208 @@
+#include "server/io/parser.h"
+
+#include "server/http/websocket.h"
+
+/* Largest whole number that JavaScript counts exactly; ids beyond it would come
+ * back changed. */
+#define ACK_MAX ((UINT64_C(1) << 53) - 1)
+
+static const struct str reserved[] = {
+    STR_INIT("connect"),       STR_INIT("connect_error"),
+    STR_INIT("disconnect"),    STR_INIT("disconnecting"),
+    STR_INIT("newListener"),   STR_INIT("removeListener"),
+};
+
+bool parser_reserved(struct str event)
+{
+    for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
+        if (str_eq(event, reserved[i]))
+            return true;
+    }
+    return false;
+}
+
+/* ---- decoding ------------------------------------------------------------ */
+
+static int take_type(struct str *text, struct packet_head *out, bool *binary)
+{
+    if (text->len == 0 || text->p[0] < '0' || text->p[0] > '6')
+        return ERR_PROTO;
+    unsigned digit = (unsigned)(text->p[0] - '0');
+    *binary = digit > PACKET_CONNECT_ERROR;
+    out->type = (enum packet_type)(*binary ? digit - 3 : digit);
+    *text = str_from(*text, 1);
+    return 0;
+}
+
+static int take_bins(struct str *text, struct packet_head *out)
+{
+    const char *dash = memchr(text->p, '-', text->len);
+    uint64_t n;
+    if (!dash)
+        return ERR_PROTO;
+    struct str count = {text->p, (size_t)(dash - text->p)};
+    if (!str_to_u64(count, UINT32_MAX, &n) || n == 0)
+        return ERR_PROTO;
+    if (n > PACKET_BINS_MAX)
+        return ERR_LIMIT;
+    out->n_bins = (uint8_t)n;
+    *text = str_from(*text, count.len + 1);
+    return 0;
+}
+
+static void take_nsp(struct str *text, struct packet_head *out)
+{
+    out->nsp = STR("/");
+    if (text->len == 0 || text->p[0] != '/')
+        return;
+    const char *comma = memchr(text->p, ',', text->len);
+    size_t len = comma ? (size_t)(comma - text->p) : text->len;
+    out->nsp = (struct str){text->p, len};
+    *text = str_from(*text, len + (comma ? 1 : 0));
+}
+
+static int take_ack(struct str *text, struct packet_head *out)
+{
+    size_t n = 0;
+    uint64_t id;
+    while (n < text->len && text->p[n] >= '0' && text->p[n] <= '9')
+        n++;
+    out->ack = PACKET_NO_ACK;
+    if (n == 0)
+        return 0;
+    if (!str_to_u64((struct str){text->p, n}, ACK_MAX, &id))
+        return ERR_LIMIT;
+    out->ack = (int64_t)id;
+    *text = str_from(*text, n);
+    return 0;
+}
+
+static int check_event(const struct json *tape, uint32_t max_name)
+{
+    uint32_t name = json_first(tape, 0);
+    if (name == JSON_NONE)
+        return ERR_PROTO;
+    if (json_type(tape, name) == JSON_NUMBER)
+        return 0;
+    if (json_type(tape, name) != JSON_STRING)
+        return ERR_PROTO;
+    /* Six bytes of text per character at most, and two quotes. */
+    if (json_text(tape, name).len > (size_t)max_name * 6 + 2)
+        return ERR_LIMIT;
+    struct buf scratch;
+    buf_init(&scratch, (size_t)max_name * 6);
+    struct str s = json_string_view(tape, name, &scratch);
+    int rc = s.len > max_name ? ERR_LIMIT : parser_reserved(s) ? ERR_PROTO : 0;
+    buf_fini(&scratch);
+    return rc;
+}
+
+static int check_payload(const struct packet_head *h, const struct json *tape,
+                         uint32_t max_name)
+{
+    enum json_type root = json_type(tape, 0);
+    switch (h->type) {
+    case PACKET_CONNECT:
+        return root == JSON_OBJECT ? 0 : ERR_PROTO;
+    case PACKET_EVENT:
+        return root == JSON_ARRAY ? check_event(tape, max_name) : ERR_PROTO;
+    case PACKET_ACK:
+        return root == JSON_ARRAY ? 0 : ERR_PROTO;
+    case PACKET_CONNECT_ERROR:
+        return root == JSON_OBJECT || root == JSON_STRING ? 0 : ERR_PROTO;
+    case PACKET_DISCONNECT:
+    default:
+        return ERR_PROTO;
+    }
+}
+
+int parser_decode(struct str text, const struct parser_limits *lim,
+                  struct json *tape, struct packet_head *out)
+{
+    bool binary = false;
+    *out = (struct packet_head){0};
+    int rc = take_type(&text, out, &binary);
+    if (rc == 0 && binary)
+        rc = take_bins(&text, out);
+    if (rc < 0)
+        return rc;
+    take_nsp(&text, out);
+    rc = take_ack(&text, out);
+    if (rc < 0 || text.len == 0)
+        return rc;
+    out->has_payload = true;
+    out->payload = text;
+    rc = json_parse(tape, text, lim->json);
+    return rc < 0 ? rc : check_payload(out, tape, lim->event_name_bytes);
+}
+
+/* ---- attachments --------------------------------------------------------- */
+
+bool parser_placeholder(const struct json *tape, uint32_t node, int64_t *num)
+{
+    if (json_type(tape, node) != JSON_OBJECT)
+        return false;
+    uint32_t mark = json_get(tape, node, STR("_placeholder"));
+    if (mark == JSON_NONE || json_type(tape, mark) != JSON_TRUE)
+        return false;
+    uint32_t n = json_get(tape, node, STR("num"));
+    if (n == JSON_NONE || !json_i64(tape, n, num))
+        *num = -1;
+    return true;
+}
+
+int parser_check_bins(const struct json *tape, uint32_t n_bins)
+{
+    for (uint32_t i = 0; i < tape->n; i++) {
+        int64_t num;
+        if (parser_placeholder(tape, i, &num) && (num < 0 || num >= n_bins))
+            return ERR_PROTO;
+    }
+    return 0;
+}
+
+/* ---- encoding ------------------------------------------------------------ */
+
+static size_t put_u64(char *out, uint64_t n)
+{
+    char digits[20];
+    size_t len = 0;
+    do {
+        digits[len++] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n);
+    for (size_t i = 0; i < len; i++)
+        out[i] = digits[len - 1 - i];
+    return len;
+}
+
+struct bytes *parser_encode(enum packet_type type, struct str nsp, int64_t ack,
+                            struct str data, size_t n_bins)
+{
+    char front[32], id[20];
+    size_t f = 0, i = 0;
+    bool root = nsp.len == 1;
+    front[f++] = '4';
+    front[f++] = (char)('0' + type + (n_bins ? 3 : 0));
+    if (n_bins) {
+        f += put_u64(front + f, n_bins);
+        front[f++] = '-';
+    }
+    if (ack != PACKET_NO_ACK)
+        i = put_u64(id, (uint64_t)ack);
+    size_t nsp_len = root ? 0 : nsp.len + 1;
+    char *body;
+    struct bytes *b =
+        ws_frame_new(f + nsp_len + i + data.len, false, &body);
+    memcpy(body, front, f);
+    body += f;
+    if (!root) {
+        memcpy(body, nsp.p, nsp.len);
+        body[nsp.len] = ',';
+        body += nsp_len;
+    }
+    memcpy(body, id, i);
+    if (data.len)
+        memcpy(body + i, data.p, data.len);
+    return b;
+}

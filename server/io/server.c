@@ -1,0 +1,476 @@
+/* The server of sio.h: configuration, start, loop, end. Namespaces and handlers
+ * may come before the configuration, so that everything that depends on it (the
+ * cluster, the engine, the routes) is made in sio_server_listen. */
+#include "server/io/server.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "common/id.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/metrics.h"
+#include "server/http/bundle.h"
+#include "server/io/client.h"
+#include "server/io/namespace.h"
+#include "server/ops.h"
+
+enum {
+    FD_RESERVE = 64,      /* for Redis, logs, listeners, libraries */
+    STOP_WAIT_MS = 3000,  /* for close frames and responses to go out */
+    QUERY_BYTES = 64 * 1024,
+};
+
+struct document {
+    struct list link;
+    char *path, *type;
+    struct str data;
+};
+
+static struct str namespace_key(const struct map_node *n)
+{
+    return const_container_of(n, struct sio_namespace, by_name)->name;
+}
+
+/* ---- configuration ------------------------------------------------------- */
+
+static int fail(struct sio_server *srv, int rc, const char *sentence)
+{
+    if (sentence != srv->error)
+        snprintf(srv->error, sizeof(srv->error), "%s", sentence);
+    return rc;
+}
+
+int sio_server_config_file(struct sio_server *srv, const char *path)
+{
+    return config_load_file(&settings_table, &srv->settings, path, srv->error)
+               ? SIO_ERR_CONFIG
+               : 0;
+}
+
+int sio_server_config_env(struct sio_server *srv)
+{
+    return config_load_env(&settings_table, &srv->settings, environ, srv->error)
+               ? SIO_ERR_CONFIG
+               : 0;
+}
+
+int sio_server_set(struct sio_server *srv, const char *assignment)
+{
+    return config_set(&settings_table, &srv->settings, str_of(assignment),
+                      "--set", srv->error)
+               ? SIO_ERR_CONFIG
+               : 0;
+}
+
+int sio_server_check(struct sio_server *srv)
+{
+    return settings_check(&srv->settings, srv->error) ? SIO_ERR_CONFIG : 0;
+}
+
+void sio_server_print_config(const struct sio_server *srv, FILE *out)
+{
+    config_print(&settings_table, &srv->settings, out);
+}
+
+const char *sio_server_error(const struct sio_server *srv)
+{
+    return srv->error;
+}
+
+/* The host's name and some chance: two nodes of one machine must differ. */
+static void choose_name(struct sio_server *srv)
+{
+    if (srv->settings.node_name[0]) {
+        snprintf(srv->name, sizeof(srv->name), "%s", srv->settings.node_name);
+        return;
+    }
+    char host[48] = "node", suffix[5] = {0};
+    if (gethostname(host, sizeof(host) - 1) < 0)
+        snprintf(host, sizeof(host), "node");
+    id_hex(suffix, 4);
+    snprintf(srv->name, sizeof(srv->name), "%s-%s", host, suffix);
+}
+
+const char *sio_server_node(const struct sio_server *srv)
+{
+    return srv->name;
+}
+
+/* ---- making -------------------------------------------------------------- */
+
+struct sio_server *sio_server_new(void)
+{
+    struct sio_server *srv = mem_zalloc(sizeof(*srv));
+    srv->loop = loop_new();
+    config_defaults(&settings_table, &srv->settings);
+    list_init(&srv->namespaces);
+    list_init(&srv->documents);
+    map_init(&srv->by_name, namespace_key);
+    json_init(&srv->scratch);
+    json_init(&srv->auth_tape);
+    buf_init(&srv->query, QUERY_BYTES);
+    sio_of(srv, "/");
+    return srv;
+}
+
+struct sio_namespace *server_namespace(struct sio_server *srv, struct str name)
+{
+    struct map_node *n = map_get(&srv->by_name, name);
+    return n ? container_of(n, struct sio_namespace, by_name) : NULL;
+}
+
+struct sio_namespace *sio_of(struct sio_server *srv, const char *name)
+{
+    char with_slash[256];
+    if (name[0] != '/') {
+        snprintf(with_slash, sizeof(with_slash), "/%s", name);
+        name = with_slash;
+    }
+    struct sio_namespace *ns = server_namespace(srv, str_of(name));
+    if (!ns) {
+        ns = namespace_new(srv, str_of(name));
+        if (srv->cluster)
+            namespace_start(ns);
+    }
+    return ns;
+}
+
+struct json *server_tape_get(struct sio_server *srv)
+{
+    if (srv->used_tapes == srv->n_tapes) {
+        srv->tapes = mem_realloc(srv->tapes, (srv->n_tapes + 1) *
+                                                 sizeof(srv->tapes[0]));
+        srv->tapes[srv->n_tapes] = mem_alloc(sizeof(struct json));
+        json_init(srv->tapes[srv->n_tapes++]);
+    }
+    return srv->tapes[srv->used_tapes++];
+}
+
+void server_tape_put(struct sio_server *srv)
+{
+    enum { KEEP_NODES = 8192 };
+    struct json *j = srv->tapes[--srv->used_tapes];
+    /* One huge packet must not hold its memory for ever. */
+    if (j->cap > KEEP_NODES) {
+        json_fini(j);
+        json_init(j);
+    }
+}
+
+/* ---- starting ------------------------------------------------------------ */
+
+/* As many descriptors as the system lets us have; returns how many streams may
+ * be open. */
+static uint32_t stream_limit(const struct settings *s)
+{
+    struct rlimit rl;
+    rlim_t allowed = 1024;
+    if (getrlimit(RLIMIT_NOFILE, &rl) == 0) {
+        rl.rlim_cur = rl.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &rl);
+        getrlimit(RLIMIT_NOFILE, &rl);
+        allowed = rl.rlim_cur;
+    }
+    if (allowed > UINT32_MAX)
+        allowed = UINT32_MAX;
+    uint32_t most = allowed > 2 * FD_RESERVE ? (uint32_t)allowed - FD_RESERVE
+                                             : (uint32_t)allowed / 2;
+    return s->connections && s->connections < most ? s->connections : most;
+}
+
+static int start_cluster(struct sio_server *srv)
+{
+    const struct settings *s = &srv->settings;
+    bool redis =
+        s->adapter_type == SETTINGS_REDIS ||
+        (s->adapter_type == SETTINGS_AUTO && s->redis_url[0] != '\0');
+    struct adapter_settings as = {
+        .type = redis ? ADAPTER_REDIS : ADAPTER_MEMORY,
+        .redis_url = s->redis_url,
+        .prefix = s->redis_prefix,
+        .node_name = srv->name,
+        .publish_queue_bytes = s->publish_queue_bytes,
+        .lease_ms = s->lease_ms,
+        .json_depth = s->json_depth,
+        .max_message_bytes = 2 * s->max_payload_bytes + 65536,
+    };
+    srv->cluster = cluster_new(srv->loop, &as, srv->error);
+    if (!srv->cluster)
+        return fail(srv, SIO_ERR_CONFIG, srv->error);
+    for (struct list *n = srv->namespaces.next; n != &srv->namespaces;
+         n = n->next)
+        namespace_start(container_of(n, struct sio_namespace, of_server));
+    return 0;
+}
+
+static void start_engine(struct sio_server *srv)
+{
+    const struct settings *s = &srv->settings;
+    struct engine_settings es = {
+        .ping_interval_ms = s->ping_interval_ms,
+        .ping_timeout_ms = s->ping_timeout_ms,
+        .upgrade_timeout_ms = s->upgrade_timeout_ms,
+        .max_payload_bytes = s->max_payload_bytes,
+        .fragments_per_message = s->fragments_per_message,
+        .output_queue_bytes = s->output_queue_bytes,
+        .slow_consumer_ms = s->slow_consumer_ms,
+        .max_sessions = s->sessions,
+        .slot_header = s->slot_header,
+        .cors = {s->cors_origins, s->cors_credentials},
+    };
+    srv->parser_limits = (struct parser_limits){
+        .json = {s->json_depth, s->json_values},
+        .event_name_bytes = s->event_name_bytes,
+    };
+    srv->engine = engine_new(srv->loop, &es, &client_ops, client_new, srv);
+}
+
+static void serve_document(void *arg, struct http_request *r)
+{
+    const struct document *d = arg;
+    bool get = http_verb(r) == VERB_GET || http_verb(r) == VERB_HEAD;
+    struct http_response resp = {.status = get ? 200 : 405};
+    if (get) {
+        resp.type = d->type;
+        resp.body = d->data;
+        resp.headers = STR("Cache-Control: no-cache\r\n"
+                           "X-Content-Type-Options: nosniff\r\n");
+    } else {
+        resp.headers = STR("Allow: GET, HEAD\r\n");
+    }
+    http_respond(r, &resp);
+}
+
+static void start_http(struct sio_server *srv)
+{
+    const struct settings *s = &srv->settings;
+    struct http_limits limits = {
+        .header_bytes = s->header_bytes,
+        .request_line_bytes = s->request_line_bytes,
+        .header_count = s->header_count,
+        .header_timeout_ms = s->header_timeout_ms,
+        .body_timeout_ms = s->body_timeout_ms,
+        .idle_timeout_ms = s->idle_timeout_ms,
+    };
+    srv->http = http_server_new(srv->loop, &limits);
+    ops_install(srv);
+    if (s->serve_client)
+        srv->bundle = bundle_new(srv->http, str_of(s->engine_path),
+                                 &srv->engine->settings.cors);
+    for (struct list *n = srv->documents.next; n != &srv->documents;
+         n = n->next) {
+        struct document *d = container_of(n, struct document, link);
+        http_route(srv->http, str_of(d->path), false, serve_document, d);
+    }
+    http_route(srv->http, str_of(s->engine_path), true, engine_request,
+               srv->engine);
+}
+
+static void on_accept(void *arg, struct stream *st)
+{
+    struct sio_server *srv = arg;
+    http_server_accept(srv->http, st);
+}
+
+/* The path is compared as a prefix and always ends in '/'. */
+static void normalize_path(struct settings *s)
+{
+    size_t len = strlen(s->engine_path);
+    if (s->engine_path[len - 1] == '/')
+        return;
+    char *with = mem_alloc(len + 2);
+    snprintf(with, len + 2, "%s/", s->engine_path);
+    mem_free(s->engine_path);
+    s->engine_path = with;
+}
+
+int sio_server_listen(struct sio_server *srv)
+{
+    struct settings *s = &srv->settings;
+    if (srv->listener)
+        return fail(srv, SIO_ERR_STATE, "the server listens already");
+    if (settings_check(s, srv->error) < 0)
+        return SIO_ERR_CONFIG;
+    log_set_level((enum log_level)s->log_level);
+    log_set_json(s->log_format == 1);
+    choose_name(srv);
+    log_set_node(str_of(srv->name));
+    normalize_path(s);
+    uint32_t streams = stream_limit(s);
+    srv->listener = listener_new(srv->loop, s->listen_host,
+                                 (uint16_t)s->listen_port, streams, on_accept,
+                                 srv);
+    if (!srv->listener) {
+        snprintf(srv->error, sizeof(srv->error),
+                 "cannot listen on %s port %u: %s; set listen.host or "
+                 "listen.port",
+                 s->listen_host[0] ? s->listen_host : "any address",
+                 s->listen_port, strerror(errno));
+        return SIO_ERR_IO;
+    }
+    int rc = start_cluster(srv);
+    if (rc < 0) {
+        listener_free(srv->listener);
+        srv->listener = NULL;
+        return rc;
+    }
+    start_engine(srv);
+    start_http(srv);
+    return 0;
+}
+
+uint16_t sio_server_port(const struct sio_server *srv)
+{
+    return srv->listener ? listener_port(srv->listener) : 0;
+}
+
+const char *sio_server_host(const struct sio_server *srv)
+{
+    return srv->settings.listen_host;
+}
+
+void sio_server_serve(struct sio_server *srv, const char *path,
+                      const char *content_type, const void *data, size_t len)
+{
+    struct document *d = mem_zalloc(sizeof(*d));
+    d->path = mem_strndup(path, strlen(path));
+    d->type = mem_strndup(content_type, strlen(content_type));
+    d->data = (struct str){data, len};
+    list_insert(&srv->documents, &d->link);
+    if (srv->http)
+        http_route(srv->http, str_of(d->path), false, serve_document, d);
+}
+
+/* ---- running and stopping ------------------------------------------------ */
+
+void server_metrics(struct sio_server *srv)
+{
+    size_t sockets = 0, rooms = 0;
+    for (struct list *n = srv->namespaces.next; n != &srv->namespaces;
+         n = n->next) {
+        struct sio_namespace *ns =
+            container_of(n, struct sio_namespace, of_server);
+        sockets += ns->n_sockets;
+        rooms += rooms_count(adapter_rooms(ns->adapter));
+    }
+    metrics_set(M_SOCKETS, sockets);
+    metrics_set(M_ROOMS, rooms);
+    metrics_set(M_CONNECTIONS, stream_count());
+    engine_metrics(srv->engine);
+    cluster_metrics(srv->cluster);
+}
+
+void sio_server_stop(struct sio_server *srv)
+{
+    if (srv->stopping)
+        return;
+    srv->stopping = true;
+    listener_free(srv->listener);
+    srv->listener = NULL;
+    if (!srv->engine)
+        return;
+    engine_close(srv->engine);
+    http_server_drain(srv->http);
+}
+
+static void on_signal(evutil_socket_t sig, short what, void *arg)
+{
+    (void)what;
+    log_info("signal", "name=%s", sig == SIGTERM ? "SIGTERM" : "SIGINT");
+    sio_server_stop(arg);
+}
+
+/* Close frames and last responses are in the streams' hands now; peers that do
+ * not take them in time are cut off. */
+static void let_go(struct sio_server *srv)
+{
+    uint64_t until = loop_now(srv->loop) + STOP_WAIT_MS;
+    for (;;) {
+        uint64_t now = loop_now(srv->loop);
+        if (stream_lingering() == 0 || now >= until)
+            return;
+        loop_turn(srv->loop, until - now);
+    }
+}
+
+int sio_server_run(struct sio_server *srv)
+{
+    if (!srv->listener && !srv->stopping) {
+        int rc = sio_server_listen(srv);
+        if (rc < 0)
+            return rc;
+    }
+    struct event *term =
+        evsignal_new(srv->loop->base, SIGTERM, on_signal, srv);
+    struct event *intr = evsignal_new(srv->loop->base, SIGINT, on_signal, srv);
+    assert(term && intr);
+    evsignal_add(term, NULL);
+    evsignal_add(intr, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    while (!srv->stopping)
+        loop_turn(srv->loop, UINT64_MAX);
+    let_go(srv);
+    event_free(term);
+    event_free(intr);
+    return 0;
+}
+
+/* ---- freeing ------------------------------------------------------------- */
+
+static void free_namespaces(struct sio_server *srv)
+{
+    while (!list_empty(&srv->namespaces)) {
+        struct sio_namespace *ns = container_of(
+            srv->namespaces.next, struct sio_namespace, of_server);
+        if (ns->adapter)
+            adapter_free(ns->adapter);
+        namespace_free(ns);
+    }
+    map_fini(&srv->by_name);
+}
+
+static void free_documents(struct sio_server *srv)
+{
+    struct list *n;
+    while ((n = list_pop(&srv->documents))) {
+        struct document *d = container_of(n, struct document, link);
+        mem_free(d->path);
+        mem_free(d->type);
+        mem_free(d);
+    }
+}
+
+void sio_server_free(struct sio_server *srv)
+{
+    if (!srv)
+        return;
+    sio_server_stop(srv);
+    if (srv->engine) {
+        http_server_free(srv->http);
+        stream_abort_lingering();
+        loop_end_of_turn(srv->loop);
+        engine_free(srv->engine);
+        bundle_free(srv->bundle);
+    }
+    free_namespaces(srv);
+    cluster_free(srv->cluster);
+    loop_end_of_turn(srv->loop);
+    free_documents(srv);
+    for (uint32_t i = 0; i < srv->n_tapes; i++) {
+        json_fini(srv->tapes[i]);
+        mem_free(srv->tapes[i]);
+    }
+    mem_free(srv->tapes);
+    event_fini(&srv->auth_event);
+    json_fini(&srv->auth_tape);
+    json_fini(&srv->scratch);
+    buf_fini(&srv->query);
+    config_fini(&settings_table, &srv->settings);
+    loop_free(srv->loop);
+    mem_free(srv);
+}

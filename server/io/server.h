@@ -1,0 +1,44 @@
+/* The parts of a server that the io folder shares. */
+#ifndef CONFAB_SERVER_IO_SERVER_H
+#define CONFAB_SERVER_IO_SERVER_H
+
+#include "adapter/adapter.h"
+#include "common/json.h"
+#include "server/engine/engine.h"
+#include "server/io/event.h"
+#include "server/io/parser.h"
+#include "server/settings.h"
+#include "server/sio.h"
+
+struct sio_server {
+    struct loop *loop;
+    struct settings settings;
+    struct parser_limits parser_limits;
+    struct http_server *http;
+    struct engine *engine;
+    struct cluster *cluster;
+    struct listener *listener;
+    struct bundle *bundle;
+    struct list namespaces; /* in order of creation */
+    struct map by_name;
+    struct list documents;
+    /* Tapes for events, one per level of handlers that call each other. */
+    struct json **tapes;
+    uint32_t n_tapes, used_tapes;
+    struct json scratch; /* for checking what is sent */
+    struct buf query; /* decoded query values lent to the application */
+    struct json auth_tape;
+    struct sio_event auth_event; /* sio_auth's answer, until the next */
+    char name[80];
+    char error[CONFIG_ERR_MAX];
+    bool stopping;
+};
+
+struct json *server_tape_get(struct sio_server *srv);
+void server_tape_put(struct sio_server *srv);
+/* NULL when there is none of that name. */
+struct sio_namespace *server_namespace(struct sio_server *srv, struct str name);
+/* Gauges, just before they are printed. */
+void server_metrics(struct sio_server *srv);
+
+#endif

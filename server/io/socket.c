@@ -1,0 +1,421 @@
+#include "server/io/socket.h"
+
+#include <assert.h>
+
+#include "common/mem.h"
+#include "common/metrics.h"
+#include "common/utf8.h"
+#include "server/http/http_query.h"
+#include "server/io/event.h"
+#include "server/io/outbound.h"
+#include "server/io/pack.h"
+
+/* An acknowledgement that the client owes us. */
+struct wait {
+    struct list link;
+    struct timer timer;
+    struct sio_socket *socket;
+    int64_t id;
+    sio_answer_fn *fn;
+    void *arg;
+};
+
+/* One that the application has taken to give later; `socket` is NULL when it
+ * came too late. */
+struct sio_ack {
+    struct list link;
+    struct sio_socket *socket;
+    int64_t id;
+};
+
+/* ---- life ---------------------------------------------------------------- */
+
+static void socket_destroy(struct loop_task *t)
+{
+    struct sio_socket *s = container_of(t, struct sio_socket, task);
+    bytes_unref(s->auth);
+    mem_free(s);
+}
+
+struct sio_socket *socket_new(struct client *c, struct sio_namespace *ns,
+                              struct str auth)
+{
+    struct sio_socket *s = mem_zalloc(sizeof(*s));
+    s->client = c;
+    s->ns = ns;
+    list_init(&s->waiting);
+    list_init(&s->owed);
+    loop_task_init(&s->task, socket_destroy);
+    id_random(s->id, ID_LEN);
+    if (auth.len)
+        s->auth = bytes_new(auth);
+    list_insert(&c->sockets, &s->of_client);
+    c->n_sockets++;
+    adapter_add(ns->adapter, &s->member, (struct str){s->id, ID_LEN});
+    return s;
+}
+
+void socket_connected(struct sio_socket *s)
+{
+    assert(s->state == SOCKET_ADMITTING);
+    struct sio_namespace *ns = s->ns;
+    s->state = SOCKET_CONNECTED;
+    ns->n_sockets++;
+    client_joined(s->client);
+    struct buf b;
+    buf_init(&b, 64);
+    buf_fmt(&b, "{\"sid\":\"%s\"}", s->id);
+    socket_send(s, PACKET_CONNECT, PACKET_NO_ACK, buf_str(&b), NULL, 0);
+    buf_fini(&b);
+    struct list *n = ns->on_connection.next;
+    for (; n != &ns->on_connection && s->state == SOCKET_CONNECTED;
+         n = n->next) {
+        struct handler *h = container_of(n, struct handler, link);
+        h->fn.connection(s, h->arg);
+    }
+}
+
+static void wait_end(struct wait *w, struct sio_event *answer)
+{
+    list_remove(&w->link);
+    timer_stop(&w->timer);
+    w->socket->n_waiting--;
+    w->fn(w->socket, answer, w->arg);
+    mem_free(w);
+}
+
+static void drop_acks(struct sio_socket *s)
+{
+    while (!list_empty(&s->waiting))
+        wait_end(container_of(s->waiting.next, struct wait, link), NULL);
+    struct list *n;
+    while ((n = list_pop(&s->owed)))
+        container_of(n, struct sio_ack, link)->socket = NULL;
+}
+
+void socket_gone(struct sio_socket *s, const char *reason)
+{
+    if (s->state == SOCKET_GONE)
+        return;
+    bool was_connected = s->state == SOCKET_CONNECTED;
+    struct sio_namespace *ns = s->ns;
+    s->state = SOCKET_GONE;
+    list_remove(&s->of_client);
+    s->client->n_sockets--;
+    if (s->next)
+        namespace_forget(s->next);
+    adapter_remove(ns->adapter, &s->member);
+    drop_acks(s);
+    if (was_connected) {
+        ns->n_sockets--;
+        struct list *n = ns->on_disconnect.next;
+        for (; n != &ns->on_disconnect; n = n->next) {
+            struct handler *h = container_of(n, struct handler, link);
+            h->fn.disconnect(s, reason, h->arg);
+        }
+    }
+    sio_set_data(s, NULL, NULL);
+    loop_reap(ns->server->loop, &s->task);
+}
+
+void sio_disconnect(struct sio_socket *s, bool close)
+{
+    if (s->state == SOCKET_GONE)
+        return;
+    if (close) {
+        client_disconnect_all(s->client);
+        return;
+    }
+    socket_send(s, PACKET_DISCONNECT, PACKET_NO_ACK, STR(""), NULL, 0);
+    socket_gone(s, "server namespace disconnect");
+}
+
+/* ---- sending ------------------------------------------------------------- */
+
+static bool can_send(const struct sio_socket *s)
+{
+    return s->state != SOCKET_GONE && s->client->session;
+}
+
+void socket_send(struct sio_socket *s, enum packet_type type, int64_t ack,
+                 struct str data, struct bytes *const *bins, size_t n_bins)
+{
+    if (!can_send(s))
+        return;
+    struct bytes *b = parser_encode(type, s->ns->name, ack, data, n_bins);
+    session_send(s->client->session, b);
+    bytes_unref(b);
+    for (size_t i = 0; i < n_bins; i++) {
+        b = outbound_binary(bytes_body(bins[i]));
+        session_send(s->client->session, b);
+        bytes_unref(b);
+    }
+    metrics_add(M_DELIVERIES, 1);
+}
+
+void socket_deliver(struct sio_socket *s, struct packet *p, bool is_volatile)
+{
+    if (s->state != SOCKET_CONNECTED || !s->client->session)
+        return;
+    if (is_volatile && !session_writable(s->client->session)) {
+        metrics_add(M_DROP_VOLATILE, 1);
+        return;
+    }
+    const struct packet_frames *f = outbound_frames(p, OUTBOUND_TEXT);
+    for (uint32_t i = 0; i < f->n; i++)
+        session_send(s->client->session, f->v[i]);
+    metrics_add(M_DELIVERIES, 1);
+}
+
+static int send_packed(struct sio_socket *s, enum packet_type type,
+                       int64_t ack, const char *event, const char *format,
+                       struct pack_args *args)
+{
+    if (!can_send(s))
+        return SIO_ERR_STATE;
+    if (event && parser_reserved(str_of(event)))
+        return SIO_ERR_ARG;
+    struct sio_server *srv = s->ns->server;
+    struct pack p;
+    pack_init(&p, srv->settings.max_payload_bytes);
+    int rc = pack_array(&p, event, format, args, &srv->scratch);
+    if (rc == 0)
+        socket_send(s, type, ack, buf_str(&p.json), p.bins, p.n_bins);
+    pack_fini(&p);
+    return rc;
+}
+
+int sio_emit(struct sio_socket *s, const char *event, const char *format, ...)
+{
+    struct pack_args args;
+    va_start(args.ap, format);
+    int rc = send_packed(s, PACKET_EVENT, PACKET_NO_ACK, event, format, &args);
+    va_end(args.ap);
+    return rc;
+}
+
+int sio_emit_volatile(struct sio_socket *s, const char *event,
+                      const char *format, ...)
+{
+    if (!can_send(s))
+        return SIO_ERR_STATE;
+    if (!session_writable(s->client->session)) {
+        metrics_add(M_DROP_VOLATILE, 1);
+        return 0;
+    }
+    struct pack_args args;
+    va_start(args.ap, format);
+    int rc = send_packed(s, PACKET_EVENT, PACKET_NO_ACK, event, format, &args);
+    va_end(args.ap);
+    return rc;
+}
+
+/* ---- acknowledgements ---------------------------------------------------- */
+
+static void on_ack_timeout(struct timer *t)
+{
+    metrics_add(M_ACK_TIMEOUT, 1);
+    wait_end(container_of(t, struct wait, timer), NULL);
+}
+
+int sio_emit_ack(struct sio_socket *s, uint32_t timeout_ms, sio_answer_fn *fn,
+                 void *arg, const char *event, const char *format, ...)
+{
+    struct sio_server *srv = s->ns->server;
+    if (s->n_waiting >= srv->settings.pending_acks) {
+        metrics_add(M_LIMIT_ACKS, 1);
+        return SIO_ERR_LIMIT;
+    }
+    int64_t id = (int64_t)s->ns->next_ack++;
+    struct pack_args args;
+    va_start(args.ap, format);
+    int rc = send_packed(s, PACKET_EVENT, id, event, format, &args);
+    va_end(args.ap);
+    if (rc < 0)
+        return rc;
+    struct wait *w = mem_zalloc(sizeof(*w));
+    w->socket = s;
+    w->id = id;
+    w->fn = fn;
+    w->arg = arg;
+    timer_init(&w->timer, on_ack_timeout);
+    loop_timer(srv->loop, &w->timer, timeout_ms);
+    list_insert(&s->waiting, &w->link);
+    s->n_waiting++;
+    return 0;
+}
+
+static struct wait *find_wait(const struct sio_socket *s, int64_t id)
+{
+    for (struct list *n = s->waiting.next; n != &s->waiting; n = n->next) {
+        struct wait *w = container_of(n, struct wait, link);
+        if (w->id == id)
+            return w;
+    }
+    return NULL;
+}
+
+void socket_on_ack(struct sio_socket *s, const struct packet_head *h,
+                   const struct json *tape, struct bytes *const *bins)
+{
+    struct wait *w =
+        h->ack == PACKET_NO_ACK ? NULL : find_wait(s, h->ack);
+    if (!w || !h->has_payload) {
+        metrics_add(M_ACK_UNKNOWN, 1);
+        return;
+    }
+    struct sio_event e;
+    event_init(&e, s, tape, false);
+    e.bins = bins;
+    e.n_bins = h->n_bins;
+    wait_end(w, &e);
+    event_fini(&e);
+}
+
+int sio_reply(struct sio_event *e, const char *format, ...)
+{
+    if (e->ack == PACKET_NO_ACK)
+        return 0;
+    struct pack_args args;
+    va_start(args.ap, format);
+    int rc = send_packed(e->socket, PACKET_ACK, e->ack, NULL, format, &args);
+    va_end(args.ap);
+    if (rc == 0)
+        e->ack = PACKET_NO_ACK;
+    return rc;
+}
+
+struct sio_ack *sio_ack_take(struct sio_event *e)
+{
+    if (e->ack == PACKET_NO_ACK)
+        return NULL;
+    struct sio_ack *a = mem_zalloc(sizeof(*a));
+    a->id = e->ack;
+    e->ack = PACKET_NO_ACK;
+    list_init(&a->link);
+    if (e->socket->state != SOCKET_GONE) {
+        a->socket = e->socket;
+        list_insert(&e->socket->owed, &a->link);
+    }
+    return a;
+}
+
+void sio_ack_drop(struct sio_ack *a)
+{
+    if (!a)
+        return;
+    list_remove(&a->link);
+    mem_free(a);
+}
+
+int sio_ack_send(struct sio_ack *a, const char *format, ...)
+{
+    if (!a->socket) {
+        sio_ack_drop(a);
+        return SIO_ERR_STATE;
+    }
+    struct pack_args args;
+    va_start(args.ap, format);
+    int rc = send_packed(a->socket, PACKET_ACK, a->id, NULL, format, &args);
+    va_end(args.ap);
+    sio_ack_drop(a);
+    return rc;
+}
+
+/* ---- events -------------------------------------------------------------- */
+
+void socket_on_event(struct sio_socket *s, const struct packet_head *h,
+                     const struct json *tape, struct bytes *const *bins)
+{
+    metrics_add(M_EVENTS_IN, 1);
+    if (!h->has_payload)
+        return; /* "42": an event without a name, which nobody handles */
+    struct sio_event e;
+    event_init(&e, s, tape, true);
+    e.bins = bins;
+    e.n_bins = h->n_bins;
+    e.ack = h->ack;
+    struct event_handlers *eh = namespace_handlers(s->ns, e.name);
+    struct list *n = eh ? eh->handlers.next : NULL;
+    for (; eh && n != &eh->handlers && s->state == SOCKET_CONNECTED;
+         n = n->next) {
+        struct handler *hd = container_of(n, struct handler, link);
+        hd->fn.event(s, &e, hd->arg);
+    }
+    event_fini(&e);
+}
+
+/* ---- rooms and facts ----------------------------------------------------- */
+
+int sio_join(struct sio_socket *s, struct sio_str room)
+{
+    const struct settings *set = &s->ns->server->settings;
+    struct str name = str_from_sio(room);
+    if (s->state == SOCKET_GONE)
+        return SIO_ERR_STATE;
+    if (!utf8_valid(name))
+        return SIO_ERR_ARG;
+    if (name.len > set->room_name_bytes) {
+        metrics_add(M_LIMIT_NAME, 1);
+        return SIO_ERR_LIMIT;
+    }
+    if (s->member.n_in >= set->rooms_per_socket) {
+        metrics_add(M_LIMIT_ROOMS, 1);
+        return SIO_ERR_LIMIT;
+    }
+    adapter_join(s->ns->adapter, &s->member, name);
+    return 0;
+}
+
+void sio_leave(struct sio_socket *s, struct sio_str room)
+{
+    if (s->state != SOCKET_GONE)
+        adapter_leave(s->ns->adapter, &s->member, str_from_sio(room));
+}
+
+bool sio_in_room(const struct sio_socket *s, struct sio_str room)
+{
+    return s->state != SOCKET_GONE &&
+           rooms_has(&s->member, str_from_sio(room));
+}
+
+void sio_rooms(const struct sio_socket *s,
+               bool (*each)(struct sio_str room, void *arg), void *arg)
+{
+    for (unsigned i = 0; i < s->member.n_in; i++) {
+        if (!each(sio_from_str(s->member.in[i].room->name), arg))
+            return;
+    }
+}
+
+const char *sio_id(const struct sio_socket *s)
+{
+    return s->id;
+}
+
+struct sio_namespace *sio_namespace_of(const struct sio_socket *s)
+{
+    return s->ns;
+}
+
+void sio_set_data(struct sio_socket *s, void *data, void (*release)(void *))
+{
+    void (*old_release)(void *) = s->release;
+    void *old = s->data;
+    s->data = data;
+    s->release = release;
+    if (old_release && old != data)
+        old_release(old);
+}
+
+void *sio_data(const struct sio_socket *s)
+{
+    return s->data;
+}
+
+const char *sio_transport(const struct sio_socket *s)
+{
+    return s->state != SOCKET_GONE && s->client->session
+               ? session_transport(s->client->session)
+               : "";
+}

@@ -1,0 +1,51 @@
+/* A client's part in one namespace (sio.h: "sockets" and "sending").
+ *
+ *   ADMITTING --middlewares--> CONNECTED --> GONE
+ *        \-------refused or left--------------^
+ */
+#ifndef CONFAB_SERVER_IO_SOCKET_H
+#define CONFAB_SERVER_IO_SOCKET_H
+
+#include "common/id.h"
+#include "server/io/client.h"
+#include "server/io/namespace.h"
+
+enum socket_state { SOCKET_ADMITTING, SOCKET_CONNECTED, SOCKET_GONE };
+
+struct sio_socket {
+    struct member member;
+    struct list of_client;
+    struct client *client;
+    struct sio_namespace *ns;
+    struct list waiting; /* acknowledgements awaited from the client */
+    struct list owed;    /* acknowledgements taken by the application */
+    uint32_t n_waiting;
+    struct sio_next *next; /* while ADMITTING */
+    void *data;
+    void (*release)(void *data);
+    struct bytes *auth; /* NULL when CONNECT had none */
+    struct loop_task task;
+    uint8_t state;
+    char id[ID_LEN + 1];
+};
+
+struct sio_socket *socket_new(struct client *c, struct sio_namespace *ns,
+                              struct str auth);
+/* Admission is over: tells the client and the connection handlers. */
+void socket_connected(struct sio_socket *s);
+/* It ends, for whatever reason; tells the disconnect handlers when it had been
+ * connected. Freed after the turn. */
+void socket_gone(struct sio_socket *s, const char *reason);
+
+void socket_on_event(struct sio_socket *s, const struct packet_head *h,
+                     const struct json *tape, struct bytes *const *bins);
+void socket_on_ack(struct sio_socket *s, const struct packet_head *h,
+                   const struct json *tape, struct bytes *const *bins);
+
+/* Queues a packet made for this socket alone. */
+void socket_send(struct sio_socket *s, enum packet_type type, int64_t ack,
+                 struct str data, struct bytes *const *bins, size_t n_bins);
+/* Queues a shared packet. */
+void socket_deliver(struct sio_socket *s, struct packet *p, bool is_volatile);
+
+#endif

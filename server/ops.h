@@ -1,0 +1,11 @@
+/* What operators and balancers ask a node: /healthz (the loop is alive),
+ * /readyz (it accepts work and is not stopping; says whether the cluster is
+ * whole), /metrics (Prometheus text). */
+#ifndef CONFAB_SERVER_OPS_H
+#define CONFAB_SERVER_OPS_H
+
+#include "server/io/server.h"
+
+void ops_install(struct sio_server *srv);
+
+#endif

@@ -1,0 +1,119 @@
+#include "server/settings.h"
+
+#include <stdio.h>
+
+static const char *const adapters[] = {"auto", "memory", "redis", NULL};
+static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
+static const char *const formats[] = {"text", "json", NULL};
+
+#define AT(field) offsetof(struct settings, field)
+#define U32(key, field, def, lo, hi, help)                                     \
+    {key, CFG_U32, AT(field), def, lo, hi, NULL, help, false}
+#define TEXT(key, field, def, lo, hi, help)                                    \
+    {key, CFG_STRING, AT(field), def, lo, hi, NULL, help, false}
+#define BOOL(key, field, def, help)                                            \
+    {key, CFG_BOOL, AT(field), def, 0, 1, NULL, help, false}
+#define ENUM(key, field, def, choices, help)                                   \
+    {key, CFG_ENUM, AT(field), def, 0, 0, choices, help, false}
+
+static const struct config_field fields[] = {
+    TEXT("listen.host", listen_host, "", 0, 255,
+         "address to bind; empty = every one"),
+    U32("listen.port", listen_port, "3000", 0, 65535,
+        "port to bind; 0 = any free one"),
+    TEXT("node.name", node_name, "", 0, 64,
+         "shown in logs and to users; empty = made from the host name"),
+    {"redis.url", CFG_STRING, AT(redis_url), "", 0, 1024, NULL,
+     "redis://[user:password@]host[:port][/db]; empty = no Redis", true},
+    TEXT("redis.prefix", redis_prefix, "socket.io", 1, 64,
+         "prefix of channels; the same for all nodes of a cluster"),
+    ENUM("adapter.type", adapter_type, "auto", adapters,
+         "auto (redis when redis.url is set), memory or redis"),
+    TEXT("engine.path", engine_path, "/socket.io/", 1, 255,
+         "path under which clients connect"),
+    U32("engine.ping_interval_ms", ping_interval_ms, "25000", 50, 600000,
+        "from a pong to the next ping"),
+    U32("engine.ping_timeout_ms", ping_timeout_ms, "20000", 50, 600000,
+        "how long a pong may take"),
+    U32("engine.upgrade_timeout_ms", upgrade_timeout_ms, "10000", 50, 600000,
+        "how long a transport upgrade may take"),
+    U32("engine.connect_timeout_ms", connect_timeout_ms, "45000", 50, 600000,
+        "a connection that joins no namespace is closed after it"),
+    U32("engine.max_payload_bytes", max_payload_bytes, "1000000", 64,
+        64 * 1024 * 1024, "largest message and request body from a client"),
+    {"engine.cors_origins", CFG_LIST, AT(cors_origins), "", 0, 8192, NULL,
+     "origins that browsers may connect from; * = all; empty = no CORS", false},
+    BOOL("engine.cors_credentials", cors_credentials, "false",
+         "allow cookies in cross-origin requests"),
+    TEXT("engine.slot_header", slot_header, "X-Confab-Slot", 0, 64,
+         "header by which the balancer names this node's slot"),
+    BOOL("engine.serve_client", serve_client, "true",
+         "serve socket.io.js and its variants below engine.path"),
+    U32("limits.header_bytes", header_bytes, "8192", 512, 65536,
+        "request line and headers together"),
+    U32("limits.header_count", header_count, "64", 8, 128, "headers"),
+    U32("limits.request_line_bytes", request_line_bytes, "4096", 128, 32768,
+        "request target"),
+    U32("limits.header_timeout_ms", header_timeout_ms, "5000", 50, 600000,
+        "from a request's first byte to the end of its headers"),
+    U32("limits.body_timeout_ms", body_timeout_ms, "10000", 50, 600000,
+        "for a request's body"),
+    U32("limits.idle_timeout_ms", idle_timeout_ms, "75000", 50, 3600000,
+        "between requests of one connection"),
+    U32("limits.connections", connections, "0", 0, 10000000,
+        "open TCP connections; 0 = what RLIMIT_NOFILE allows"),
+    U32("limits.sessions", sessions, "200000", 1, 10000000,
+        "open sessions; more handshakes get 503"),
+    U32("limits.output_queue_bytes", output_queue_bytes, "1000000", 1024,
+        1 << 30, "waiting for one client before it is called slow"),
+    U32("limits.slow_consumer_ms", slow_consumer_ms, "10000", 50, 600000,
+        "a client that stays slow so long is closed"),
+    U32("limits.fragments_per_message", fragments_per_message, "1024", 1,
+        1 << 20, "WebSocket fragments of one message"),
+    U32("limits.json_depth", json_depth, "24", 4, 28,
+        "nesting of arrays and objects in a packet"),
+    U32("limits.json_values", json_values, "100000", 16, 1 << 22,
+        "values and keys in a packet"),
+    U32("limits.event_name_bytes", event_name_bytes, "256", 1, 4096,
+        "length of an event's name"),
+    U32("limits.room_name_bytes", room_name_bytes, "128", 20, 4096,
+        "length of a room's name"),
+    U32("limits.rooms_per_socket", rooms_per_socket, "256", 1, 16384,
+        "rooms that a socket may be in"),
+    U32("limits.namespaces_per_connection", namespaces_per_connection, "16", 1,
+        1024, "namespaces joined over one connection"),
+    U32("limits.pending_acks", pending_acks, "1000", 1, 1 << 20,
+        "acknowledgements awaited from one socket"),
+    U32("limits.publish_queue_bytes", publish_queue_bytes, "16000000", 1024,
+        1 << 30, "waiting for Redis before publishes are given up"),
+    U32("cluster.lease_ms", lease_ms, "4000", 400, 600000,
+        "a node not heard for so long is gone from presence"),
+    ENUM("log.level", log_level, "info", levels, "error, warn, info or debug"),
+    ENUM("log.format", log_format, "text", formats, "text or json"),
+};
+
+const struct config_table settings_table = {fields,
+                                            sizeof(fields) / sizeof(fields[0])};
+
+static int wrong(char err[CONFIG_ERR_MAX], const char *sentence)
+{
+    snprintf(err, CONFIG_ERR_MAX, "%s", sentence);
+    return ERR_CONFIG;
+}
+
+int settings_check(const struct settings *s, char err[CONFIG_ERR_MAX])
+{
+    struct str path = str_of(s->engine_path);
+    if (path.p[0] != '/')
+        return wrong(err, "engine.path must begin with '/'");
+    if (s->adapter_type == SETTINGS_REDIS && !s->redis_url[0])
+        return wrong(err, "adapter.type is redis but redis.url is empty; set "
+                          "it, e.g. redis://127.0.0.1:6379");
+    if (s->cors_credentials && str_eq(str_of(s->cors_origins), STR("*")))
+        return wrong(err, "engine.cors_credentials needs named origins in "
+                          "engine.cors_origins, not *");
+    if (s->request_line_bytes > s->header_bytes)
+        return wrong(err, "limits.request_line_bytes is larger than "
+                          "limits.header_bytes");
+    return 0;
+}

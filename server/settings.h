@@ -1,0 +1,63 @@
+/* Every setting of a node: the struct that is read everywhere and the table
+ * that fills it (common/config.h). */
+#ifndef CONFAB_SERVER_SETTINGS_H
+#define CONFAB_SERVER_SETTINGS_H
+
+#include "common/config.h"
+
+struct settings {
+    char *listen_host;
+    uint32_t listen_port;
+
+    char *node_name;
+
+    char *redis_url;
+    char *redis_prefix;
+    uint32_t adapter_type; /* enum settings_adapter */
+
+    char *engine_path;
+    uint32_t ping_interval_ms;
+    uint32_t ping_timeout_ms;
+    uint32_t upgrade_timeout_ms;
+    uint32_t connect_timeout_ms;
+    uint32_t max_payload_bytes;
+    char *cors_origins;
+    bool cors_credentials;
+    char *slot_header;
+    bool serve_client;
+
+    uint32_t header_bytes;
+    uint32_t header_count;
+    uint32_t request_line_bytes;
+    uint32_t header_timeout_ms;
+    uint32_t body_timeout_ms;
+    uint32_t idle_timeout_ms;
+    uint32_t connections;
+    uint32_t sessions;
+    uint32_t output_queue_bytes;
+    uint32_t slow_consumer_ms;
+    uint32_t fragments_per_message;
+    uint32_t json_depth;
+    uint32_t json_values;
+    uint32_t event_name_bytes;
+    uint32_t room_name_bytes;
+    uint32_t rooms_per_socket;
+    uint32_t namespaces_per_connection;
+    uint32_t pending_acks;
+    uint32_t publish_queue_bytes;
+
+    uint32_t lease_ms;
+    uint32_t log_level; /* enum log_level */
+    uint32_t log_format;
+};
+
+/* auto: redis when redis.url is set, else memory. */
+enum settings_adapter { SETTINGS_AUTO, SETTINGS_MEMORY, SETTINGS_REDIS };
+
+extern const struct config_table settings_table;
+
+/* What no single row can check. 0 or ERR_CONFIG with a sentence. */
+MUST_CHECK int settings_check(const struct settings *s,
+                              char err[CONFIG_ERR_MAX]);
+
+#endif

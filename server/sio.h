@@ -1,0 +1,365 @@
+/* confab: a Socket.IO server to embed.
+ *
+ * The words are those of Socket.IO: a server has namespaces, a namespace has
+ * sockets, a socket joins rooms; events carry JSON values and binary data and
+ * may ask for an acknowledgement. Several servers with the same Redis settings
+ * are one cluster, together with Node.js servers that use
+ * @socket.io/redis-adapter.
+ *
+ *     static void on_chat(struct sio_socket *s, struct sio_event *e, void *arg)
+ *     {
+ *         struct sio_broadcast all = sio_all(sio_namespace_of(s));
+ *         sio_broadcast(&all, "chat message", "v", sio_arg(e, 0));
+ *     }
+ *
+ *     int main(void)
+ *     {
+ *         struct sio_server *srv = sio_server_new();
+ *         sio_on(sio_of(srv, "/"), "chat message", on_chat, NULL);
+ *         return sio_server_run(srv) < 0;
+ *     }
+ *
+ * Threads: everything runs on the thread that calls sio_server_run. Handlers
+ * must not block; they may close, join, leave, emit and disconnect at will, on
+ * any socket, their own included.
+ *
+ * Lifetimes: a server and its namespaces live until sio_server_free. A socket
+ * lives until its disconnect handlers have returned. An event, its values and
+ * the text they lend live until the handler returns. Text given to a function
+ * is copied or used up before it returns.
+ *
+ * Errors: a function that can fail returns 0 or one of enum sio_error; what
+ * clients send never makes one of these fail by itself.
+ *
+ * Protocols: Engine.IO v4, Socket.IO v5. */
+#ifndef SIO_H
+#define SIO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SIO_API __attribute__((visibility("default")))
+
+enum sio_error {
+    SIO_ERR_LIMIT = -2,  /* a configured bound is reached */
+    SIO_ERR_IO = -3,     /* the system refused; see sio_server_error */
+    SIO_ERR_STATE = -4,  /* not possible now, e.g. the socket is gone */
+    SIO_ERR_CONFIG = -5, /* bad configuration; see sio_server_error */
+    SIO_ERR_ARG = -6,    /* the call is wrong: format, reserved event name */
+};
+
+/* Text or data with its length; may hold NUL; p need not be terminated. */
+struct sio_str {
+    const char *p;
+    size_t len;
+};
+
+/* From a string literal, from a C string. */
+#define SIO_STR(lit) ((struct sio_str){(lit), sizeof(lit) - 1})
+static inline struct sio_str sio_z(const char *z)
+{
+    struct sio_str s = {z, strlen(z)};
+    return s;
+}
+
+struct sio_server;
+struct sio_namespace;
+struct sio_socket;
+struct sio_event;
+struct sio_ack;
+struct sio_next;
+
+/* ---- server --------------------------------------------------------------
+ *
+ * Configuration is read in this order, later wins: built-in defaults,
+ * sio_server_config_file, sio_server_config_env, sio_server_set. The keys are
+ * those of the confab node (`confab --print-config` lists them). All of it comes
+ * before sio_server_listen. */
+
+SIO_API struct sio_server *sio_server_new(void);
+/* Closes all connections and frees everything. NULL is allowed. */
+SIO_API void sio_server_free(struct sio_server *srv);
+
+/* A YAML file. */
+SIO_API int sio_server_config_file(struct sio_server *srv, const char *path);
+/* The CONFAB_SECTION_KEY variables of the environment. */
+SIO_API int sio_server_config_env(struct sio_server *srv);
+/* One "section.key=value". */
+SIO_API int sio_server_set(struct sio_server *srv, const char *assignment);
+/* Whether the settings fit together; sio_server_listen checks it too. */
+SIO_API int sio_server_check(struct sio_server *srv);
+/* The effective settings as a commented YAML file; secrets are masked. */
+SIO_API void sio_server_print_config(const struct sio_server *srv, FILE *out);
+/* What the last failed call of this server had to say: one sentence. */
+SIO_API const char *sio_server_error(const struct sio_server *srv);
+
+/* Binds listen.host and listen.port (0 = any free one). Called by
+ * sio_server_run when it was not called before. */
+SIO_API int sio_server_listen(struct sio_server *srv);
+/* Where it listens; the host is empty for every address. */
+SIO_API uint16_t sio_server_port(const struct sio_server *srv);
+SIO_API const char *sio_server_host(const struct sio_server *srv);
+/* Serves until sio_server_stop, SIGTERM or SIGINT; returns 0 after a clean
+ * stop. SIGPIPE is ignored while it runs. */
+SIO_API int sio_server_run(struct sio_server *srv);
+/* Closes all connections ("server shutting down") and makes sio_server_run
+ * return. May be called from handlers. */
+SIO_API void sio_server_stop(struct sio_server *srv);
+/* node.name, or the name made up at start. */
+SIO_API const char *sio_server_node(const struct sio_server *srv);
+
+/* Serves a fixed document at exactly `path` (GET and HEAD). `data` must stay as
+ * long as the server. */
+SIO_API void sio_server_serve(struct sio_server *srv, const char *path,
+                              const char *content_type, const void *data,
+                              size_t len);
+
+/* ---- namespaces and handlers ---------------------------------------------
+ *
+ * Handlers belong to the namespace and serve all its sockets, so that a socket
+ * costs nothing for them. They are called in the order they were added. */
+
+/* The namespace of that name, made when it does not exist; a missing leading
+ * '/' is added. "/" always exists for clients. */
+SIO_API struct sio_namespace *sio_of(struct sio_server *srv, const char *name);
+SIO_API const char *sio_namespace_name(const struct sio_namespace *ns);
+SIO_API struct sio_server *sio_server_of(const struct sio_namespace *ns);
+
+/* Admission: called for each CONNECT before the client is told. It must settle
+ * `next` with exactly one of sio_admit and sio_refuse, now or later; later, it
+ * may find the client gone, which is harmless. */
+typedef void sio_middleware_fn(struct sio_socket *s, struct sio_next *next,
+                               void *arg);
+SIO_API void sio_use(struct sio_namespace *ns, sio_middleware_fn *fn,
+                     void *arg);
+SIO_API void sio_admit(struct sio_next *next);
+/* The client gets connect_error with this message and, when `data_json` is not
+ * NULL, this data (JSON text). */
+SIO_API void sio_refuse(struct sio_next *next, const char *message,
+                        const char *data_json);
+
+typedef void sio_connection_fn(struct sio_socket *s, void *arg);
+SIO_API void sio_on_connection(struct sio_namespace *ns, sio_connection_fn *fn,
+                               void *arg);
+/* Reasons are the official ones: "transport close", "ping timeout", "client
+ * namespace disconnect"... The socket has left its rooms; sending to it does
+ * nothing. */
+typedef void sio_disconnect_fn(struct sio_socket *s, const char *reason,
+                               void *arg);
+SIO_API void sio_on_disconnect(struct sio_namespace *ns, sio_disconnect_fn *fn,
+                               void *arg);
+typedef void sio_event_fn(struct sio_socket *s, struct sio_event *e, void *arg);
+SIO_API void sio_on(struct sio_namespace *ns, const char *event,
+                    sio_event_fn *fn, void *arg);
+
+/* ---- events --------------------------------------------------------------
+ *
+ * A value is a place in an event's arguments. Asking for what is not there
+ * gives a value of type SIO_NONE, and asking that for more gives the same, so
+ * that sio_str(sio_get(sio_arg(e, 0), "room"), &room) needs one check. */
+
+enum sio_type {
+    SIO_NONE, /* not there */
+    SIO_NULL,
+    SIO_BOOL,
+    SIO_NUMBER,
+    SIO_STRING,
+    SIO_ARRAY,
+    SIO_OBJECT,
+    SIO_BINARY,
+};
+
+struct sio_value {
+    const struct sio_event *event;
+    uint32_t node;
+};
+
+SIO_API struct sio_str sio_event_name(const struct sio_event *e);
+/* Arguments after the event's name; all of them for an acknowledgement. */
+SIO_API size_t sio_arg_count(const struct sio_event *e);
+SIO_API struct sio_value sio_arg(const struct sio_event *e, size_t i);
+SIO_API enum sio_type sio_type(struct sio_value v);
+SIO_API struct sio_value sio_get(struct sio_value object, const char *key);
+SIO_API struct sio_value sio_at(struct sio_value array, size_t i);
+/* Members of an array or object; 0 for anything else. */
+SIO_API size_t sio_count(struct sio_value v);
+/* Each returns false and leaves `out` alone when the value is not of the type.
+ * A string is lent with its escapes resolved. An integer is a number without
+ * fraction that fits. */
+SIO_API bool sio_str(struct sio_value v, struct sio_str *out);
+SIO_API bool sio_int(struct sio_value v, int64_t *out);
+SIO_API bool sio_num(struct sio_value v, double *out);
+SIO_API bool sio_bool(struct sio_value v, bool *out);
+SIO_API bool sio_binary(struct sio_value v, struct sio_str *out);
+/* The JSON text of the value as the client wrote it; empty for SIO_NONE. */
+SIO_API struct sio_str sio_json(struct sio_value v);
+
+/* The client wants an acknowledgement that was not given yet. */
+SIO_API bool sio_wants_ack(const struct sio_event *e);
+/* Acknowledges with the values of `format` (see below); once; does nothing when
+ * none is wanted. */
+SIO_API int sio_reply(struct sio_event *e, const char *format, ...);
+/* Takes the acknowledgement out of the event, to answer after the handler has
+ * returned; NULL when none is wanted. End it with sio_ack_send or
+ * sio_ack_drop. */
+SIO_API struct sio_ack *sio_ack_take(struct sio_event *e);
+SIO_API int sio_ack_send(struct sio_ack *ack, const char *format, ...);
+SIO_API void sio_ack_drop(struct sio_ack *ack);
+
+/* ---- sending -------------------------------------------------------------
+ *
+ * `format` describes the arguments as JSON with letters for what is passed:
+ *
+ *     s  const char *            string, UTF-8
+ *     S  struct sio_str          string, UTF-8
+ *     i  int                     number
+ *     I  int64_t                 number
+ *     f  double                  number
+ *     b  int                     true or false
+ *     n  (nothing)               null
+ *     j  struct sio_str          JSON text, checked
+ *     v  struct sio_value        a value of an event, binary data included
+ *     B  struct sio_str          binary data
+ *     [ ] , { key:  }            structure; keys stand in the format itself
+ *
+ *     sio_emit(s, "news", "s,{count:i,tags:[s,s]}", "hi", 2, "a", "b");
+ *
+ * NULL or "" is no argument. SIO_ERR_ARG when format and values make no
+ * sense, SIO_ERR_LIMIT past engine.max_payload_bytes or ten binaries. */
+
+SIO_API int sio_emit(struct sio_socket *s, const char *event,
+                     const char *format, ...);
+/* Dropped, and counted, when the client cannot take it at once. */
+SIO_API int sio_emit_volatile(struct sio_socket *s, const char *event,
+                              const char *format, ...);
+/* Emits and waits for the client's acknowledgement: `fn` is called exactly once,
+ * with the answer's arguments, or with NULL when none came within timeout_ms or
+ * the socket has gone. */
+typedef void sio_answer_fn(struct sio_socket *s, struct sio_event *answer,
+                           void *arg);
+SIO_API int sio_emit_ack(struct sio_socket *s, uint32_t timeout_ms,
+                         sio_answer_fn *fn, void *arg, const char *event,
+                         const char *format, ...);
+
+/* A broadcast is built on the stack: where it starts, then what narrows it.
+ * Rooms form a union; a socket gets it once whatever rooms overlap. Names are
+ * borrowed until it is sent; it may be sent several times. */
+enum { SIO_BROADCAST_ROOMS = 16 };
+
+struct sio_broadcast {
+    struct sio_namespace *ns;
+    struct sio_str rooms[SIO_BROADCAST_ROOMS];
+    struct sio_str except[SIO_BROADCAST_ROOMS];
+    uint8_t n_rooms, n_except;
+    bool local, is_volatile, overflow;
+};
+
+/* Everyone in the namespace. */
+SIO_API struct sio_broadcast sio_all(struct sio_namespace *ns);
+/* Everyone in the socket's namespace but the socket itself. */
+SIO_API struct sio_broadcast sio_others(struct sio_socket *s);
+/* Only members of this room (and of the others named). A socket's id is the
+ * name of a room that it alone is in. */
+SIO_API void sio_to(struct sio_broadcast *b, struct sio_str room);
+SIO_API void sio_except(struct sio_broadcast *b, struct sio_str room);
+/* Only sockets of this node. */
+SIO_API void sio_local(struct sio_broadcast *b);
+/* Receivers that cannot take it at once are skipped. */
+SIO_API void sio_volatile(struct sio_broadcast *b);
+/* SIO_ERR_ARG also when more rooms were named than a broadcast holds. */
+SIO_API int sio_broadcast(const struct sio_broadcast *b, const char *event,
+                          const char *format, ...);
+
+/* ---- sockets ------------------------------------------------------------- */
+
+/* 20 characters; public, unlike the session's id. */
+SIO_API const char *sio_id(const struct sio_socket *s);
+SIO_API struct sio_namespace *sio_namespace_of(const struct sio_socket *s);
+/* The connected socket of that id on this node, or NULL. */
+SIO_API struct sio_socket *sio_find(struct sio_namespace *ns,
+                                    struct sio_str id);
+/* Sockets connected to this node's namespace. */
+SIO_API size_t sio_socket_count(const struct sio_namespace *ns);
+
+/* SIO_ERR_LIMIT when the socket is in limits.rooms_per_socket rooms or the name
+ * is longer than limits.room_name_bytes; SIO_ERR_ARG when it is not UTF-8. */
+SIO_API int sio_join(struct sio_socket *s, struct sio_str room);
+SIO_API void sio_leave(struct sio_socket *s, struct sio_str room);
+SIO_API bool sio_in_room(const struct sio_socket *s, struct sio_str room);
+/* Sockets of this node in the room. */
+SIO_API size_t sio_room_size(struct sio_namespace *ns, struct sio_str room);
+/* Rooms that the socket has joined, in that order; `each` returns false to
+ * stop. */
+SIO_API void sio_rooms(const struct sio_socket *s,
+                       bool (*each)(struct sio_str room, void *arg), void *arg);
+
+/* Ends the socket's part in this namespace; with `close` the whole connection,
+ * all namespaces included. */
+SIO_API void sio_disconnect(struct sio_socket *s, bool close);
+
+/* One pointer for the application. `release`, when not NULL, is called with it
+ * after the disconnect handlers, or when it is replaced. */
+SIO_API void sio_set_data(struct sio_socket *s, void *data,
+                          void (*release)(void *data));
+SIO_API void *sio_data(const struct sio_socket *s);
+
+/* The connection's first request: query parameter (decoded) and header (name in
+ * any case); false when absent. */
+SIO_API bool sio_query(const struct sio_socket *s, const char *name,
+                       struct sio_str *out);
+SIO_API bool sio_header(const struct sio_socket *s, const char *name,
+                        struct sio_str *out);
+/* The peer's address as text. */
+SIO_API const char *sio_address(const struct sio_socket *s);
+/* The auth object that came with CONNECT; an empty object when none did. Valid
+ * inside the handler, until the next call. */
+SIO_API struct sio_value sio_auth(struct sio_socket *s);
+/* "polling" or "websocket". */
+SIO_API const char *sio_transport(const struct sio_socket *s);
+
+/* ---- presence ------------------------------------------------------------
+ *
+ * Who is in a group, on all confab nodes of the cluster, without asking them: a
+ * socket enters a group with some data about itself; counts and lists are read
+ * locally, are right within moments of a change and within cluster.lease_ms of
+ * a node's sudden death, and are never negative. Leaving is automatic when the
+ * socket goes. Node.js servers take no part. */
+
+/* Enters the group, or changes the data. */
+SIO_API int sio_presence_set(struct sio_socket *s, struct sio_str group,
+                             const char *format, ...);
+SIO_API void sio_presence_clear(struct sio_socket *s, struct sio_str group);
+SIO_API size_t sio_presence_count(struct sio_namespace *ns,
+                                  struct sio_str group);
+/* `data` is the JSON text of what was set; `each` returns false to stop and
+ * must not change presence. */
+SIO_API void sio_presence_each(struct sio_namespace *ns, struct sio_str group,
+                               bool (*each)(struct sio_str id,
+                                            struct sio_str data, void *arg),
+                               void *arg);
+
+enum sio_presence {
+    SIO_PRESENCE_ENTER,
+    SIO_PRESENCE_UPDATE,
+    SIO_PRESENCE_LEAVE,
+    SIO_PRESENCE_LOST, /* the node that had it died */
+};
+/* Called on every node for every change; `data` can be read with sio_get. */
+typedef void sio_presence_fn(struct sio_namespace *ns, enum sio_presence what,
+                             struct sio_str group, struct sio_str id,
+                             struct sio_value data, void *arg);
+SIO_API void sio_on_presence(struct sio_namespace *ns, sio_presence_fn *fn,
+                             void *arg);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

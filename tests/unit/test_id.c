@@ -1,0 +1,85 @@
+#include "common/id.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+static void check_alphabet(void (*make)(char *, size_t), const char *alphabet)
+{
+    char out[10001];
+    out[10000] = '#';
+    make(out, 10000);
+    assert_int_equal(out[10000], '#');
+    out[10000] = '\0';
+    assert_int_equal(strspn(out, alphabet), 10000);
+    for (const char *p = alphabet; *p; p++)
+        assert_non_null(strchr(out, *p));
+}
+
+static void random_uses_the_whole_alphabet_and_no_nul(void **state)
+{
+    (void)state;
+    check_alphabet(id_random, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrs"
+                              "tuvwxyz0123456789_-");
+}
+
+static void hex_is_lower_case(void **state)
+{
+    (void)state;
+    check_alphabet(id_hex, "0123456789abcdef");
+}
+
+static void two_ids_differ(void **state)
+{
+    (void)state;
+    char a[ID_LEN];
+    char b[ID_LEN];
+    id_random(a, sizeof(a));
+    id_random(b, sizeof(b));
+    assert_memory_not_equal(a, b, ID_LEN);
+}
+
+static void bytes_fills_any_length(void **state)
+{
+    (void)state;
+    unsigned char out[1000] = {0};
+    unsigned seen = 0;
+    id_bytes(out, 0);
+    assert_int_equal(out[0], 0);
+    id_bytes(out, sizeof(out));
+    for (size_t i = 0; i < sizeof(out); i++)
+        seen += out[i] != 0;
+    assert_true(seen > 900);
+}
+
+static void below_reaches_every_value_and_no_other(void **state)
+{
+    (void)state;
+    unsigned seen[7] = {0};
+    for (unsigned i = 0; i < 7000; i++) {
+        uint32_t r = id_below(7);
+        assert_true(r < 7);
+        seen[r]++;
+    }
+    for (unsigned i = 0; i < 7; i++)
+        assert_in_range(seen[i], 700, 1300);
+    assert_int_equal(id_below(1), 0);
+    assert_true(id_below(UINT32_MAX) < UINT32_MAX);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_uses_the_whole_alphabet_and_no_nul),
+        cmocka_unit_test(hex_is_lower_case),
+        cmocka_unit_test(two_ids_differ),
+        cmocka_unit_test(bytes_fills_any_length),
+        cmocka_unit_test(below_reaches_every_value_and_no_other),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
