@@ -122,7 +122,7 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libconfab.a
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
 	$(Q)$(CC) $(CPPFLAGS) $(BASE) $(CFLAGS) $(WARN) $(LDFLAGS) -o $@ $< \
-		$(BUILD)/libconfab.a $(LDLIBS)
+		$(filter %.o,$^) $(BUILD)/libconfab.a $(LDLIBS)
 
 -include $(LIB_OBJ:.o=.d) $(APP_OBJ:.o=.d) $(UNIT:=.d) $(wildcard $(BUILD)/tests/*/*.d)
 
@@ -191,8 +191,12 @@ build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/libconfab.a
 -include $(wildcard build/fuzz/*/*.d build/fuzz/*/*/*.d)
 
 bench: deps-test ## speed and memory beside the official Node.js server
-	$(Q)$(MAKE) all build/tests/bench/load
+	$(Q)$(MAKE) all $(BENCH)
 	$(Q)tests/bench/run.sh
+
+BENCH := $(addprefix $(BUILD)/tests/bench/,load floor server)
+$(BUILD)/tests/bench/load: $(addprefix $(BUILD)/tests/bench/,swarm.o wire.o probe.o)
+$(BUILD)/tests/bench/floor: $(BUILD)/tests/bench/wire.o
 
 clean: ## remove what was built
 	$(Q)rm -rf build

@@ -273,13 +273,18 @@ static void tell_peer(struct presence *p, const struct peer *peer,
                  (struct str){peer->name, peer->name_len}, what);
 }
 
+static void set_name(struct peer *peer, const struct presence_message *m)
+{
+    memcpy(peer->name, m->name, sizeof(peer->name));
+    peer->name_len = m->name_len;
+}
+
 static struct peer *peer_new(struct presence *p,
                              const struct presence_message *m)
 {
     struct peer *peer = mem_zalloc(sizeof(*peer));
     memcpy(peer->id, m->node.p, sizeof(peer->id));
-    memcpy(peer->name, m->name, sizeof(peer->name));
-    peer->name_len = m->name_len;
+    set_name(peer, m);
     peer->want_gap_ms = WANT_MIN_MS;
     presence_source_init(&peer->source, false);
     map_put(&p->peers, &peer->by_id);
@@ -373,6 +378,8 @@ static int apply_del(struct presence *p, struct peer *peer, uint32_t node)
 static int on_state(struct presence *p, struct peer *peer,
                     const struct presence_message *m, uint64_t now_ms)
 {
+    /* We may know it from a message that does not tell. */
+    set_name(peer, m);
     if (peer->filling && now_ms - peer->part_ms < STALL_MS)
         return 0;
     peer->filling = false;

@@ -48,6 +48,15 @@ int config_set(const struct config_table *t, void *settings,
     return config_value_set(f, settings, value, where, err);
 }
 
+/* What Kubernetes puts into the environment of every pod when a Service is
+ * called "confab": CONFAB_SERVICE_HOST, CONFAB_PORT, CONFAB_PORT_80_TCP... */
+static bool is_service_link(struct str name)
+{
+    struct str rest = str_from(name, sizeof(CONFIG_ENV_PREFIX) - 1);
+    return str_eq(rest, STR("PORT")) || str_starts(rest, STR("PORT_")) ||
+           str_starts(rest, STR("SERVICE_"));
+}
+
 int config_load_env(const struct config_table *t, void *settings,
                     char *const *environ_, char err[CONFIG_ERR_MAX])
 {
@@ -60,6 +69,8 @@ int config_load_env(const struct config_table *t, void *settings,
         if (!str_next(&value, '=', &name) || !value.p)
             continue;
         const struct config_field *f = config_find(t, name, config_name_env);
+        if (!f && is_service_link(name))
+            continue;
         if (!f)
             return config_unknown(t, "environment", "variable", name,
                                   config_name_env, err);

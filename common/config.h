@@ -53,7 +53,8 @@ void config_fini(const struct config_table *t, void *settings);
  * engine.ping_interval_ms?"). */
 MUST_CHECK int config_load_file(const struct config_table *t, void *settings,
                                 const char *path, char err[CONFIG_ERR_MAX]);
-/* Every CONFAB_* variable of `environ`; an unknown one is an error too. */
+/* Every CONFAB_* variable of `environ`; an unknown one is an error too, unless
+ * it is one that Kubernetes makes for a Service of that name. */
 MUST_CHECK int config_load_env(const struct config_table *t, void *settings,
                                char *const *environ_, char err[CONFIG_ERR_MAX]);
 /* One "section.key=value"; `where` names the source in messages. */

@@ -4,6 +4,12 @@
 #ifndef CONFAB_COMMON_EMBED_H
 #define CONFAB_COMMON_EMBED_H
 
+#include <stdint.h>
+
+/* Bytes between the two. */
+#define EMBED_SIZE(name)                                                       \
+    ((size_t)((uintptr_t)name##_end - (uintptr_t)name##_start))
+
 #define EMBED(name, path)                                                      \
     __attribute__((visibility("hidden"))) extern const char name##_start[],    \
         name##_end[];                                                          \

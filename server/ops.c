@@ -7,6 +7,9 @@ static void respond(struct http_request *r, unsigned status, const char *type,
 {
     struct http_response resp = {
         .status = status, .type = type, .body = body, .no_store = true};
+    if (http_verb(r) != VERB_GET && http_verb(r) != VERB_HEAD)
+        resp = (struct http_response){.status = 405,
+                                      .headers = STR("Allow: GET, HEAD\r\n")};
     http_respond(r, &resp);
 }
 

@@ -295,8 +295,8 @@ SIO_API void sio_leave(struct sio_socket *s, struct sio_str room);
 SIO_API bool sio_in_room(const struct sio_socket *s, struct sio_str room);
 /* Sockets of this node in the room. */
 SIO_API size_t sio_room_size(struct sio_namespace *ns, struct sio_str room);
-/* Rooms that the socket has joined, in that order; `each` returns false to
- * stop. */
+/* Rooms that the socket is in: the one of its own id, then those it has joined,
+ * in that order; `each` returns false to stop. */
 SIO_API void sio_rooms(const struct sio_socket *s,
                        bool (*each)(struct sio_str room, void *arg), void *arg);
 

@@ -49,7 +49,7 @@ struct bundle {
 struct str bundle_version(void)
 {
     struct str v = {bundle_version_start,
-                    (size_t)(bundle_version_end - bundle_version_start)};
+                    EMBED_SIZE(bundle_version)};
     while (v.len > 0 && (v.p[v.len - 1] == '\n' || v.p[v.len - 1] == '\r'))
         v.len--;
     return v;
@@ -83,7 +83,7 @@ static void serve(void *arg, struct http_request *r)
         buf_add(&headers, STR("ETag: \""));
         buf_add(&headers, bundle_version());
         buf_add(&headers, STR("\"\r\n"));
-        resp.body = (struct str){f->start, (size_t)(f->end - f->start)};
+        resp.body = (struct str){f->start, (size_t)((uintptr_t)f->end - (uintptr_t)f->start)};
     }
     resp.headers = buf_str(&headers);
     http_respond(r, &resp);

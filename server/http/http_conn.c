@@ -18,7 +18,10 @@
 #include "server/http/http_query.h"
 
 enum {
-    PENDING_MAX = 16 * 1024, /* pipelined input that may wait */
+    /* Pipelined input that may wait: what one read brings, and some more. */
+    PENDING_MAX = LOOP_READ_BYTES + 16 * 1024,
+    /* Answers that the peer has not read; no further request is looked at. */
+    UNREAD_MAX = 128 * 1024,
     HEADERS_MAX = 128,
     ROUTES_MAX = 32,
     LINGER_MS = 2000,
@@ -53,6 +56,8 @@ struct http_conn {
     struct timer deadline;
     struct loop_task task; /* go on with pending input; free when closed */
     struct str rest;       /* input behind an upgrade request */
+    const char *input;     /* where the parser's present input begins */
+    const char *value_end; /* where the last piece of a value ended in it */
     bool closed, close_after, parsing, body_done, keep_alive;
     unsigned refused; /* status to answer after the parser stopped */
 };
@@ -220,7 +225,10 @@ static int on_header_value(http_parser *p, const char *at, size_t len)
     if (!r->last_was_value) {
         h->value_at = (uint32_t)r->head.len;
         r->last_was_value = true;
+    } else if (at != (c->value_end ? c->value_end : c->input)) {
+        return refuse_in_parser(c, 400); /* folded over lines: obsolete */
     }
+    c->value_end = at + len;
     h->value_len += (uint32_t)len;
     buf_add(&r->head, (struct str){at, len});
     return r->head.full ? refuse_in_parser(c, 431) : 0;
@@ -241,6 +249,10 @@ static const struct route *route_find(const struct http_request *r)
 static void not_found(void *arg, struct http_request *r)
 {
     (void)arg;
+    if (http_is_upgrade(r)) {
+        conn_close(r->conn); /* as the official server: without a word */
+        return;
+    }
     struct http_response resp = {.status = 404,
                                  .type = "text/plain; charset=utf-8",
                                  .body = STR("not found\n"),
@@ -260,6 +272,18 @@ static void dispatch(struct http_conn *c)
         not_found(NULL, r);
 }
 
+/* http-parser lets a space stand in or behind a name. */
+static bool names_are_tokens(const struct http_request *r)
+{
+    struct str name = {0}, value = {0};
+    for (size_t i = 0; http_header_at(r, i, &name, &value); i++) {
+        if (name.len == 0 || memchr(name.p, ' ', name.len) ||
+            memchr(name.p, '\t', name.len))
+            return false;
+    }
+    return true;
+}
+
 static bool framing_is_ambiguous(const struct http_request *r)
 {
     unsigned lengths = 0, encodings = 0;
@@ -276,7 +300,7 @@ static int on_headers_complete(http_parser *p)
 {
     struct http_conn *c = conn_of(p);
     struct http_request *r = c->req;
-    if (p->http_major != 1 || framing_is_ambiguous(r))
+    if (p->http_major != 1 || !names_are_tokens(r) || framing_is_ambiguous(r))
         return refuse_in_parser(c, 400);
     c->keep_alive = http_should_keep_alive(p) && !c->server->draining;
     struct str up;
@@ -331,9 +355,9 @@ static int on_message_complete(http_parser *p)
     }
     if (c->closed)
         return -1;
-    if (c->req)
+    if (c->req || stream_queued(c->stream) >= UNREAD_MAX)
         http_parser_pause(p, 1);
-    else
+    if (!c->req)
         arm(c, c->server->limits.idle_timeout_ms);
     return 0;
 }
@@ -351,15 +375,29 @@ static void keep_pending(struct http_conn *c, struct str data)
     }
 }
 
+/* The request before is still open, or its answers are not being read. */
+static bool must_wait(struct http_conn *c)
+{
+    if (c->req)
+        return c->req->dispatched && c->body_done;
+    if (stream_queued(c->stream) < UNREAD_MAX)
+        return false;
+    stream_pause(c->stream, true);
+    loop_flush(c->server->loop, &c->task);
+    return true;
+}
+
 static void feed(struct http_conn *c, struct str data)
 {
     c->parsing = true;
     while (data.len > 0 && !c->closed) {
-        if (c->req && c->req->dispatched && c->body_done) {
+        if (must_wait(c)) {
             keep_pending(c, data);
             break;
         }
         http_parser_pause(&c->parser, 0);
+        c->input = data.p;
+        c->value_end = NULL;
         size_t n =
             http_parser_execute(&c->parser, &callbacks, data.p, data.len);
         if (c->closed)
@@ -400,12 +438,23 @@ static void on_end(struct stream *s, void *owner, int error)
     conn_end(c);
 }
 
-static const struct stream_ops conn_stream_ops = {.on_data = on_data,
-                                                  .on_end = on_end};
+/* The kernel has taken all answers: on to the requests that waited. */
+static void on_drain(struct stream *s, void *owner)
+{
+    (void)s;
+    struct http_conn *c = owner;
+    loop_flush(c->server->loop, &c->task);
+}
+
+static const struct stream_ops conn_stream_ops = {
+    .on_data = on_data, .on_end = on_end, .on_drain = on_drain};
 
 static void go_on(struct loop_task *t)
 {
     struct http_conn *c = container_of(t, struct http_conn, task);
+    if (stream_blocked(c->stream))
+        return; /* on_drain comes back here */
+    stream_pause(c->stream, false);
     struct buf waiting = c->pending;
     buf_init(&c->pending, PENDING_MAX);
     feed(c, buf_str(&waiting));

@@ -369,10 +369,11 @@ static void frame_chunk(struct websocket *ws, struct rx *rx,
 static bool declares_too_much(const struct websocket *ws, struct str data)
 {
     const unsigned char *p = (const unsigned char *)data.p;
-    if (data.len < 10 || (p[1] & 0x7f) != 127)
+    if (data.len < 4 || (p[1] & 0x7f) < 126)
         return false;
+    size_t end = (p[1] & 0x7f) == 126 ? 4 : 10;
     uint64_t len = 0;
-    for (int i = 2; i < 10; i++)
+    for (size_t i = 2; i < end && end <= data.len; i++)
         len = len << 8 | p[i];
     return len > ws->limits->message_bytes;
 }

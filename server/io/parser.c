@@ -23,11 +23,21 @@ bool parser_reserved(struct str event)
 
 /* ---- decoding ------------------------------------------------------------ */
 
+/* JavaScript reads white space as the number 0, and so does the reference
+ * decoder: "4 " is a CONNECT, "42 [...]" has the ack id 0. */
+static bool is_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
 static int take_type(struct str *text, struct packet_head *out, bool *binary)
 {
-    if (text->len == 0 || text->p[0] < '0' || text->p[0] > '6')
+    if (text->len == 0)
         return ERR_PROTO;
-    unsigned digit = (unsigned)(text->p[0] - '0');
+    char c = is_blank(text->p[0]) ? '0' : text->p[0];
+    if (c < '0' || c > '6')
+        return ERR_PROTO;
+    unsigned digit = (unsigned)(c - '0');
     *binary = digit > PACKET_CONNECT_ERROR;
     out->type = (enum packet_type)(*binary ? digit - 3 : digit);
     *text = str_from(*text, 1);
@@ -64,13 +74,19 @@ static void take_nsp(struct str *text, struct packet_head *out)
 static int take_ack(struct str *text, struct packet_head *out)
 {
     size_t n = 0;
-    uint64_t id;
-    while (n < text->len && text->p[n] >= '0' && text->p[n] <= '9')
+    uint64_t id = 0;
+    while (n < text->len && ((text->p[n] >= '0' && text->p[n] <= '9') ||
+                             is_blank(text->p[n])))
         n++;
     out->ack = PACKET_NO_ACK;
     if (n == 0)
         return 0;
-    if (!str_to_u64((struct str){text->p, n}, ACK_MAX, &id))
+    struct str digits = {text->p, n};
+    while (digits.len > 0 && is_blank(digits.p[0]))
+        digits = str_from(digits, 1);
+    while (digits.len > 0 && is_blank(digits.p[digits.len - 1]))
+        digits.len--;
+    if (digits.len > 0 && !str_to_u64(digits, ACK_MAX, &id))
         return ERR_LIMIT;
     out->ack = (int64_t)id;
     *text = str_from(*text, n);
@@ -179,7 +195,7 @@ static size_t put_u64(char *out, uint64_t n)
 struct bytes *parser_encode(enum packet_type type, struct str nsp, int64_t ack,
                             struct str data, size_t n_bins)
 {
-    char front[32], id[20];
+    char front[32], id[20] = {0};
     size_t f = 0, i = 0;
     bool root = nsp.len == 1;
     front[f++] = '4';

@@ -375,13 +375,16 @@ void sio_leave(struct sio_socket *s, struct sio_str room)
 
 bool sio_in_room(const struct sio_socket *s, struct sio_str room)
 {
+    struct str name = str_from_sio(room);
     return s->state != SOCKET_GONE &&
-           rooms_has(&s->member, str_from_sio(room));
+           (str_eq(name, s->member.id) || rooms_has(&s->member, name));
 }
 
 void sio_rooms(const struct sio_socket *s,
                bool (*each)(struct sio_str room, void *arg), void *arg)
 {
+    if (s->state == SOCKET_GONE || !each(sio_from_str(s->member.id), arg))
+        return;
     for (unsigned i = 0; i < s->member.n_in; i++) {
         if (!each(sio_from_str(s->member.in[i].room->name), arg))
             return;

@@ -329,6 +329,15 @@ static void the_environment_is_checked_like_a_file(void **state)
                              "number from 1 to 65535, not x");
 }
 
+static void service_links_of_kubernetes_are_not_settings(void **state)
+{
+    (void)state;
+    assert_int_equal(load_env("CONFAB_SERVICE_HOST=10.0.0.1"), 0);
+    assert_int_equal(load_env("CONFAB_PORT=tcp://10.0.0.1:80"), 0);
+    assert_int_equal(load_env("CONFAB_PORT_80_TCP=tcp://10.0.0.1:80"), 0);
+    assert_int_equal(load_env("CONFAB_PORTS=80"), ERR_CONFIG);
+}
+
 static void no_sentence_gives_a_secret_away(void **state)
 {
     (void)state;
@@ -439,6 +448,7 @@ int main(void)
         with_settings(set_explains_what_is_wrong),
         with_settings(the_environment_names_keys_in_capitals),
         with_settings(the_environment_is_checked_like_a_file),
+        with_settings(service_links_of_kubernetes_are_not_settings),
         with_settings(no_sentence_gives_a_secret_away),
         with_settings(print_shows_every_key_with_its_help),
         with_settings(what_is_printed_loads_again),
