@@ -39,6 +39,7 @@ struct redis_pubsub {
 
     struct bytesq queue; /* commands */
     bool open;           /* may send: up, and the others are back */
+    bool opened_before;
     struct timer settle;
     uint64_t settle_until_ms;
     char *settle_channel;
@@ -293,9 +294,11 @@ size_t redis_pubsub_queued(const struct redis_pubsub *ps)
 static void open_gate(struct redis_pubsub *ps)
 {
     uint64_t ms = loop_now(ps->loop) - ps->gap.since_ms;
+    uint64_t given_up = ps->gap.refused + ps->gap.unanswered + ps->gap.dropped;
     ps->open = true;
     timer_stop(&ps->settle);
-    if (ps->gap.queued + ps->gap.refused + ps->gap.unanswered + ps->gap.dropped)
+    /* That the first messages wait for the first connection is no news. */
+    if (given_up || (ps->gap.queued && ps->opened_before))
         log_warn("redis_gap",
                  "ms=%llu sent_late=%llu refused=%llu unanswered=%llu "
                  "volatile_dropped=%llu",
@@ -304,6 +307,7 @@ static void open_gate(struct redis_pubsub *ps)
                  (unsigned long long)ps->gap.unanswered,
                  (unsigned long long)ps->gap.dropped);
     memset(&ps->gap, 0, sizeof(ps->gap));
+    ps->opened_before = true;
     drain(ps);
 }
 

@@ -7,19 +7,18 @@
 #include <stdint.h>
 
 /* Bytes between the two. */
-#define EMBED_SIZE(name)                                                       \
+#define EMBED_SIZE(name) \
     ((size_t)((uintptr_t)name##_end - (uintptr_t)name##_start))
 
-#define EMBED(name, path)                                                      \
-    __attribute__((visibility("hidden"))) extern const char name##_start[],    \
-        name##_end[];                                                          \
-    __asm__(".pushsection .rodata\n"                                           \
-            ".global " #name "_start\n.hidden " #name "_start\n"               \
-            #name "_start:\n"                                                  \
-            ".incbin \"" path "\"\n"                                           \
-            ".global " #name "_end\n.hidden " #name "_end\n"                   \
-            #name "_end:\n"                                                    \
-            ".byte 0\n"                                                        \
+#define EMBED(name, path)                                                    \
+    __attribute__((visibility("hidden"))) extern const char name##_start[],  \
+        name##_end[];                                                        \
+    __asm__(".pushsection .rodata\n"                                         \
+            ".global " #name "_start\n.hidden " #name "_start\n" #name       \
+            "_start:\n"                                                      \
+            ".incbin \"" path "\"\n"                                         \
+            ".global " #name "_end\n.hidden " #name "_end\n" #name "_end:\n" \
+            ".byte 0\n"                                                      \
             ".popsection\n")
 
 #endif

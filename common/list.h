@@ -10,10 +10,10 @@ struct list {
     struct list *prev, *next;
 };
 
-#define container_of(ptr, type, member)                                        \
+#define container_of(ptr, type, member) \
     ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
-#define const_container_of(ptr, type, member)                                  \
+#define const_container_of(ptr, type, member) \
     ((const type *)(const void *)((const char *)(ptr)-offsetof(type, member)))
 
 static inline void list_init(struct list *n)

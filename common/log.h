@@ -1,7 +1,8 @@
 /* One line per event on standard output: time, level, event name, key=value
  * fields, or the same as one JSON object per line.
  *
- *     log_info("session_open", "sid=%.*s transport=%s", STR_ARG(sid), "polling");
+ *     log_info("session_open", "sid=%.*s transport=%s", STR_ARG(sid),
+ * "polling");
  *
  * The format describes `key=value` pairs separated by single spaces; a value
  * that may hold anything else goes through log_safe(). Text of clients is never
@@ -26,10 +27,10 @@ void log_event(enum log_level level, const char *event, const char *fmt, ...)
 #define log_error(...) log_event(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...) log_event(LOG_WARN, __VA_ARGS__)
 #define log_info(...) log_event(LOG_INFO, __VA_ARGS__)
-#define log_debug(...)                                                         \
-    do {                                                                       \
-        if (log_get_level() >= LOG_DEBUG)                                      \
-            log_event(LOG_DEBUG, __VA_ARGS__);                                 \
+#define log_debug(...)                         \
+    do {                                       \
+        if (log_get_level() >= LOG_DEBUG)      \
+            log_event(LOG_DEBUG, __VA_ARGS__); \
     } while (0)
 
 /* Client text made fit for a log value: quoted, control characters, quotes,

@@ -17,8 +17,8 @@ void resolver_free(struct resolver *r);
 /* `done` gets the first address, or NULL and a sentence that says why. It may
  * be called before resolver_find returns (which is then NULL). A query that has
  * called `done` is gone; a running one can be cancelled, without a call. */
-typedef void resolver_fn(void *arg, const struct sockaddr *addr,
-                         socklen_t len, const char *why);
+typedef void resolver_fn(void *arg, const struct sockaddr *addr, socklen_t len,
+                         const char *why);
 struct resolver_query *resolver_find(struct resolver *r, const char *host,
                                      uint16_t port, resolver_fn *done,
                                      void *arg);

@@ -27,9 +27,9 @@ static void readyz(void *arg, struct http_request *r)
     struct buf body;
     buf_init(&body, 256);
     buf_fmt(&body, "{\"status\":\"%s\",\"adapter\":\"%s\"}\n",
-            srv->stopping                   ? "stopping"
+            srv->stopping                  ? "stopping"
             : cluster_usable(srv->cluster) ? "ready"
-                                            : "degraded",
+                                           : "degraded",
             cluster_kind(srv->cluster));
     respond(r, srv->stopping ? 503 : 200, "application/json", buf_str(&body));
     buf_fini(&body);
@@ -41,8 +41,7 @@ static void metrics(void *arg, struct http_request *r)
     buf_init(&body, 256 * 1024);
     server_metrics(arg);
     metrics_print(&body);
-    respond(r, 200, "text/plain; version=0.0.4; charset=utf-8",
-            buf_str(&body));
+    respond(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&body));
     buf_fini(&body);
 }
 

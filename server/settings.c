@@ -7,14 +7,22 @@ static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const formats[] = {"text", "json", NULL};
 
 #define AT(field) offsetof(struct settings, field)
-#define U32(key, field, def, lo, hi, help)                                     \
-    {key, CFG_U32, AT(field), def, lo, hi, NULL, help, false}
-#define TEXT(key, field, def, lo, hi, help)                                    \
-    {key, CFG_STRING, AT(field), def, lo, hi, NULL, help, false}
-#define BOOL(key, field, def, help)                                            \
-    {key, CFG_BOOL, AT(field), def, 0, 1, NULL, help, false}
-#define ENUM(key, field, def, choices, help)                                   \
-    {key, CFG_ENUM, AT(field), def, 0, 0, choices, help, false}
+#define U32(key, field, def, lo, hi, help)                      \
+    {                                                           \
+        key, CFG_U32, AT(field), def, lo, hi, NULL, help, false \
+    }
+#define TEXT(key, field, def, lo, hi, help)                        \
+    {                                                              \
+        key, CFG_STRING, AT(field), def, lo, hi, NULL, help, false \
+    }
+#define BOOL(key, field, def, help)                            \
+    {                                                          \
+        key, CFG_BOOL, AT(field), def, 0, 1, NULL, help, false \
+    }
+#define ENUM(key, field, def, choices, help)                      \
+    {                                                             \
+        key, CFG_ENUM, AT(field), def, 0, 0, choices, help, false \
+    }
 
 static const struct config_field fields[] = {
     TEXT("listen.host", listen_host, "", 0, 255,

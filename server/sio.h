@@ -80,8 +80,8 @@ struct sio_next;
  *
  * Configuration is read in this order, later wins: built-in defaults,
  * sio_server_config_file, sio_server_config_env, sio_server_set. The keys are
- * those of the confab node (`confab --print-config` lists them). All of it comes
- * before sio_server_listen. */
+ * those of the confab node (`confab --print-config` lists them). All of it
+ * comes before sio_server_listen. */
 
 SIO_API struct sio_server *sio_server_new(void);
 /* Closes all connections and frees everything. NULL is allowed. */
@@ -239,9 +239,9 @@ SIO_API int sio_emit(struct sio_socket *s, const char *event,
 /* Dropped, and counted, when the client cannot take it at once. */
 SIO_API int sio_emit_volatile(struct sio_socket *s, const char *event,
                               const char *format, ...);
-/* Emits and waits for the client's acknowledgement: `fn` is called exactly once,
- * with the answer's arguments, or with NULL when none came within timeout_ms or
- * the socket has gone. */
+/* Emits and waits for the client's acknowledgement: `fn` is called exactly
+ * once, with the answer's arguments, or with NULL when none came within
+ * timeout_ms or the socket has gone. */
 typedef void sio_answer_fn(struct sio_socket *s, struct sio_event *answer,
                            void *arg);
 SIO_API int sio_emit_ack(struct sio_socket *s, uint32_t timeout_ms,

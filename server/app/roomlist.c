@@ -7,10 +7,10 @@
 
 enum { ROOMS_LISTED = 200 };
 
+/* In the tree, its name follows it in memory. */
 struct room {
-    struct sio_str name; /* in `bytes`, except in a key to search with */
+    struct sio_str name;
     size_t members;
-    char bytes[];
 };
 
 static int by_name(const void *a, const void *b)
@@ -23,8 +23,7 @@ static int by_name(const void *a, const void *b)
 
 static int by_members(const void *a, const void *b)
 {
-    const struct room *x = *(const struct room *const *)a;
-    const struct room *y = *(const struct room *const *)b;
+    const struct room *x = a, *y = b;
     if (x->members != y->members)
         return x->members < y->members ? 1 : -1;
     return by_name(x, y);
@@ -35,8 +34,9 @@ static struct room *add_room(struct roomlist *list, struct sio_str name)
     struct room *room = calloc(1, sizeof(*room) + name.len);
     if (!room)
         return NULL;
-    memcpy(room->bytes, name.p, name.len);
-    room->name = (struct sio_str){room->bytes, name.len};
+    char *copy = (char *)(room + 1);
+    memcpy(copy, name.p, name.len);
+    room->name = (struct sio_str){copy, name.len};
     if (!tsearch(room, &list->rooms, by_name)) {
         free(room);
         return NULL;
@@ -64,30 +64,30 @@ void roomlist_set(struct roomlist *list, struct sio_str name, size_t members)
     list->json = NULL;
 }
 
-static void collect_room(const void *node, VISIT visit, void *arg)
+static void copy_room(const void *node, VISIT visit, void *arg)
 {
-    const struct room ***next = arg;
+    struct room **next = arg;
     if (visit == postorder || visit == leaf)
-        *(*next)++ = *(const struct room *const *)node;
+        *(*next)++ = **(struct room *const *)node;
 }
 
 /* Brings list->json up to date. */
 static bool write_json(struct roomlist *list)
 {
-    const struct room **rooms = calloc(list->count + 1, sizeof(*rooms));
+    struct room *rooms = calloc(list->count + 1, sizeof(*rooms));
     FILE *out = rooms ? open_memstream(&list->json, &list->json_len) : NULL;
     if (!out) {
         free(rooms);
         return false;
     }
-    const struct room **end = rooms;
-    twalk_r(list->rooms, collect_room, &end);
+    struct room *end = rooms;
+    twalk_r(list->rooms, copy_room, &end);
     qsort(rooms, list->count, sizeof(*rooms), by_members);
     putc('[', out);
     for (size_t i = 0; i < list->count && i < ROOMS_LISTED; i++) {
         fputs(i ? ",{\"room\":" : "{\"room\":", out);
-        names_quote(out, rooms[i]->name);
-        fprintf(out, ",\"count\":%zu}", rooms[i]->members);
+        names_quote(out, rooms[i].name);
+        fprintf(out, ",\"count\":%zu}", rooms[i].members);
     }
     putc(']', out);
     free(rooms);

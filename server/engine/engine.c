@@ -90,17 +90,16 @@ void engine_metrics(const struct engine *e)
 
 /* ---- answers ------------------------------------------------------------- */
 
-static void refuse_plain(struct http_request *r, struct str text,
-                         bool versions)
+static void refuse_plain(struct http_request *r, struct str text, bool versions)
 {
     char raw[256];
-    int n = snprintf(raw, sizeof(raw),
-                     "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"
-                     "Content-type: text/html\r\nContent-Length: %zu\r\n%s\r\n"
-                     "%.*s",
-                     text.len,
-                     versions ? "Sec-WebSocket-Version: 13, 8\r\n" : "",
-                     STR_ARG(text));
+    int n =
+        snprintf(raw, sizeof(raw),
+                 "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"
+                 "Content-type: text/html\r\nContent-Length: %zu\r\n%s\r\n"
+                 "%.*s",
+                 text.len, versions ? "Sec-WebSocket-Version: 13, 8\r\n" : "",
+                 STR_ARG(text));
     http_respond_raw(r, (struct str){raw, (size_t)n});
 }
 
@@ -140,8 +139,7 @@ static bool version_ok(struct http_request *r)
 static enum eio_error check_session(struct engine *e, struct http_request *r,
                                     struct str sid, struct inquiry *q)
 {
-    struct map_node *n =
-        sid.len <= SID_MAX ? map_get(&e->sessions, sid) : NULL;
+    struct map_node *n = sid.len <= SID_MAX ? map_get(&e->sessions, sid) : NULL;
     if (!n)
         return EIO_UNKNOWN_SID;
     q->session = container_of(n, struct session, by_sid);
@@ -270,8 +268,8 @@ static void on_upgrade(struct engine *e, struct http_request *r,
     cors_headers(&e->settings.cors, r, &headers);
     if (!q->websocket) {
         static const struct websocket_ops none = {0};
-        struct websocket *ws = websocket_accept(r, buf_str(&headers),
-                                                &e->ws_limits, &none, NULL);
+        struct websocket *ws =
+            websocket_accept(r, buf_str(&headers), &e->ws_limits, &none, NULL);
         websocket_close(ws, 0);
     } else if (q->session) {
         upgrade_request(q->session, r, buf_str(&headers));
@@ -283,9 +281,8 @@ static void on_upgrade(struct engine *e, struct http_request *r,
 
 static void unavailable(struct http_request *r)
 {
-    struct http_response resp = {.status = 503,
-                                 .headers = STR("Retry-After: 5\r\n"),
-                                 .close = true};
+    struct http_response resp = {
+        .status = 503, .headers = STR("Retry-After: 5\r\n"), .close = true};
     http_respond(r, &resp);
 }
 

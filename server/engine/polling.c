@@ -8,8 +8,8 @@
 
 /* ---- down ---------------------------------------------------------------- */
 
-static void respond(struct session *s, struct http_request *r,
-                    const char *type, struct str body, unsigned status)
+static void respond(struct session *s, struct http_request *r, const char *type,
+                    struct str body, unsigned status)
 {
     struct buf headers;
     struct str agent;
@@ -88,7 +88,9 @@ static void on_get(struct session *s, struct http_request *r)
         return;
     }
     if (s->state == SESSION_CLOSING && bytesq_empty(&s->out)) {
-        polling_send(s, r, STR("6\x1e" "1"));
+        polling_send(s, r,
+                     STR("6\x1e"
+                         "1"));
         session_end(s, REASON_FORCED_CLOSE);
         return;
     }
@@ -110,8 +112,7 @@ static void take_payload(struct session *s, struct str body)
         body = buf_str(&repaired);
     }
     struct str packet;
-    while (s->state == SESSION_OPEN &&
-           str_next(&body, EIO_SEPARATOR, &packet))
+    while (s->state == SESSION_OPEN && str_next(&body, EIO_SEPARATOR, &packet))
         session_on_packet(s, packet);
     buf_fini(&repaired);
 }

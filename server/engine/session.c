@@ -157,8 +157,7 @@ static void on_beat(struct timer *t)
 static void on_pong(struct session *s)
 {
     s->pong_due = false;
-    loop_timer(s->engine->loop, &s->beat,
-               s->engine->settings.ping_interval_ms);
+    loop_timer(s->engine->loop, &s->beat, s->engine->settings.ping_interval_ms);
 }
 
 /* Other traffic proves life too, but only once per ping. */
@@ -292,8 +291,7 @@ bool session_writable(const struct session *s)
 {
     if (s->state != SESSION_OPEN)
         return false;
-    return s->ws ? !websocket_blocked(s->ws)
-                 : s->get && bytesq_empty(&s->out);
+    return s->ws ? !websocket_blocked(s->ws) : s->get && bytesq_empty(&s->out);
 }
 
 /* A client without binary frames gets 'b' and base64 in a text frame. */

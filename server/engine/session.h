@@ -44,13 +44,13 @@ struct session {
     struct map_node by_sid;
     struct engine *engine;
     void *owner;
-    struct websocket *ws; /* NULL while polling */
+    struct websocket *ws;    /* NULL while polling */
     struct upgrade *upgrade; /* a WebSocket on its way to take over */
     struct http_request *get, *post;
-    struct bytesq out; /* polling: what waits for a GET */
-    struct bytes *head; /* first request: target and header lines */
+    struct bytesq out;     /* polling: what waits for a GET */
+    struct bytes *head;    /* first request: target and header lines */
     struct bytes *address; /* of its peer, with a NUL */
-    struct timer beat;  /* next ping, or the wait for its pong */
+    struct timer beat;     /* next ping, or the wait for its pong */
     struct timer slow;
     struct loop_task task; /* flush; free once closed */
     uint8_t state;

@@ -48,8 +48,7 @@ struct bundle {
 
 struct str bundle_version(void)
 {
-    struct str v = {bundle_version_start,
-                    EMBED_SIZE(bundle_version)};
+    struct str v = {bundle_version_start, EMBED_SIZE(bundle_version)};
     while (v.len > 0 && (v.p[v.len - 1] == '\n' || v.p[v.len - 1] == '\r'))
         v.len--;
     return v;
@@ -83,7 +82,8 @@ static void serve(void *arg, struct http_request *r)
         buf_add(&headers, STR("ETag: \""));
         buf_add(&headers, bundle_version());
         buf_add(&headers, STR("\"\r\n"));
-        resp.body = (struct str){f->start, (size_t)((uintptr_t)f->end - (uintptr_t)f->start)};
+        resp.body = (struct str){
+            f->start, (size_t)((uintptr_t)f->end - (uintptr_t)f->start)};
     }
     resp.headers = buf_str(&headers);
     http_respond(r, &resp);
@@ -101,8 +101,8 @@ struct bundle *bundle_new(struct http_server *s, struct str path,
         buf_add(&name, path);
         buf_add(&name, str_of(files[i].name));
         struct str full = buf_str(&name);
-        b->route[i] = (struct route_of){b, &files[i],
-                                        mem_strndup(full.p, full.len)};
+        b->route[i] =
+            (struct route_of){b, &files[i], mem_strndup(full.p, full.len)};
         http_route(s, str_of(b->route[i].path), false, serve, &b->route[i]);
         buf_fini(&name);
     }

@@ -53,8 +53,7 @@ void cors_preflight(const struct cors *c, struct http_request *r)
     buf_init(&out, CORS_MAX);
     allow_origin(c, r, &out);
     struct str asked = {0};
-    bool named =
-        http_header(r, STR("access-control-request-headers"), &asked);
+    bool named = http_header(r, STR("access-control-request-headers"), &asked);
     if (!any_origin(c))
         buf_add(&out, named ? STR("Vary: Origin, "
                                   "Access-Control-Request-Headers\r\n")

@@ -22,12 +22,12 @@ struct http_request;
 enum http_verb { VERB_GET, VERB_HEAD, VERB_POST, VERB_OPTIONS, VERB_OTHER };
 
 struct http_limits {
-    uint32_t header_bytes;      /* request line and headers together */
+    uint32_t header_bytes; /* request line and headers together */
     uint32_t request_line_bytes;
     uint32_t header_count;
     uint32_t header_timeout_ms; /* for the whole head, not per byte */
     uint32_t body_timeout_ms;
-    uint32_t idle_timeout_ms;   /* between requests of one connection */
+    uint32_t idle_timeout_ms; /* between requests of one connection */
 };
 
 /* ---- server and routes --------------------------------------------------- */
@@ -62,8 +62,8 @@ bool http_header(const struct http_request *r, struct str name,
 /* All headers, in order; `i` counts from 0. */
 bool http_header_at(const struct http_request *r, size_t i, struct str *name,
                     struct str *value);
-/* Query parameter, percent-decoded ('+' is a space); the last one wins. Borrowed
- * until the request ends. */
+/* Query parameter, percent-decoded ('+' is a space); the last one wins.
+ * Borrowed until the request ends. */
 bool http_query(struct http_request *r, struct str name, struct str *out);
 void http_peer(const struct http_request *r, char out[STREAM_ADDR_MAX]);
 /* The client asks for a WebSocket: Connection: upgrade with an Upgrade header.

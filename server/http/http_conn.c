@@ -306,9 +306,10 @@ static int on_headers_complete(http_parser *p)
     struct str up;
     if (!http_header(r, STR("upgrade"), &up) || !http_is_upgrade(r))
         p->upgrade = 0;
-    r->wants_body = !p->upgrade &&
-                    ((p->flags & F_CHUNKED) ||
-                     (p->content_length > 0 && p->content_length != UINT64_MAX));
+    r->wants_body =
+        !p->upgrade &&
+        ((p->flags & F_CHUNKED) ||
+         (p->content_length > 0 && p->content_length != UINT64_MAX));
     if (!r->wants_body)
         return 0;
     /* Before the body: the handler says how much of it may come. */
@@ -689,8 +690,7 @@ void http_respond(struct http_request *r, const struct http_response *resp)
     struct http_conn *c = r->conn;
     bool head = http_verb(r) == VERB_HEAD;
     bool body_left = r->wants_body && !c->body_done;
-    bool close =
-        resp->close || c->close_after || !c->keep_alive || body_left;
+    bool close = resp->close || c->close_after || !c->keep_alive || body_left;
     struct buf out;
     buf_init(&out, resp->body.len + resp->headers.len + resp->extra.len + 512);
     buf_fmt(&out, "HTTP/1.1 %u %s\r\n", resp->status,

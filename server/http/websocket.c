@@ -48,7 +48,6 @@ struct websocket {
     struct loop *loop;
     struct bytes *early; /* input that came with the handshake */
     bool closed;
-
 };
 
 /* ---- pool of receive contexts -------------------------------------------- */
@@ -72,8 +71,8 @@ static ssize_t give_input(uint8_t *buf, size_t len, int flags, void *arg)
 
 static struct rx *rx_get(const struct websocket_limits *limits)
 {
-    static const struct wslay_frame_callbacks callbacks = {
-        .recv_callback = give_input};
+    static const struct wslay_frame_callbacks callbacks = {.recv_callback =
+                                                               give_input};
     struct rx *rx = pool;
     if (rx) {
         pool = rx->next;
@@ -359,8 +358,7 @@ static void frame_chunk(struct websocket *ws, struct rx *rx,
     memcpy(rx->control + rx->control_len, chunk.p, chunk.len);
     rx->control_len = (uint8_t)(rx->control_len + chunk.len);
     if (done)
-        on_control(ws, f->opcode,
-                   (struct str){rx->control, rx->control_len});
+        on_control(ws, f->opcode, (struct str){rx->control, rx->control_len});
 }
 
 /* A header that declares too much is refused before its payload comes; wslay
@@ -535,8 +533,7 @@ static void accept_key(struct str key, struct buf *out)
 
 struct websocket *websocket_accept(struct http_request *r, struct str headers,
                                    const struct websocket_limits *limits,
-                                   const struct websocket_ops *ops,
-                                   void *owner)
+                                   const struct websocket_ops *ops, void *owner)
 {
     struct str key = STR(""), offered, protocol;
     struct buf out;

@@ -58,8 +58,8 @@ static void send_broadcast(const struct sio_broadcast *b, const struct pack *p)
                            .local = b->local,
                            .is_volatile = b->is_volatile};
     struct bytes *data = bytes_new(buf_str(&p->json));
-    struct packet *packet = packet_new(PACKET_EVENT, b->ns->name,
-                                       PACKET_NO_ACK, data, p->bins, p->n_bins);
+    struct packet *packet = packet_new(PACKET_EVENT, b->ns->name, PACKET_NO_ACK,
+                                       data, p->bins, p->n_bins);
     bytes_unref(data);
     adapter_broadcast(b->ns->adapter, packet, &to);
     packet_unref(packet);

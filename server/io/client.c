@@ -155,8 +155,8 @@ static void finish_partial(struct client *c)
     struct packet_head h;
     c->partial = NULL;
     struct json *tape = server_tape_get(c->server);
-    int rc = parser_decode(bytes_str(p->text), &c->server->parser_limits, tape,
-                           &h);
+    int rc =
+        parser_decode(bytes_str(p->text), &c->server->parser_limits, tape, &h);
     if (rc == 0 && h.has_payload)
         rc = parser_check_bins(tape, p->have);
     if (rc < 0)
@@ -203,9 +203,8 @@ static void on_close(void *owner, enum session_reason why)
     c->session = NULL;
     timer_stop(&c->connect);
     while (!list_empty(&c->sockets))
-        socket_gone(
-            container_of(c->sockets.next, struct sio_socket, of_client),
-            reason);
+        socket_gone(container_of(c->sockets.next, struct sio_socket, of_client),
+                    reason);
     partial_free(c->partial);
     c->partial = NULL;
     loop_reap(c->server->loop, &c->task);

@@ -148,8 +148,7 @@ bool sio_int(struct sio_value v, int64_t *out)
 
 bool sio_num(struct sio_value v, double *out)
 {
-    return sio_type(v) == SIO_NUMBER &&
-           json_double(v.event->tape, v.node, out);
+    return sio_type(v) == SIO_NUMBER && json_double(v.event->tape, v.node, out);
 }
 
 bool sio_bool(struct sio_value v, bool *out)

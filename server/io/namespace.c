@@ -26,8 +26,7 @@ static void deliver(void *host, struct member *to, struct packet *p,
                     bool is_volatile)
 {
     (void)host;
-    socket_deliver(container_of(to, struct sio_socket, member), p,
-                   is_volatile);
+    socket_deliver(container_of(to, struct sio_socket, member), p, is_volatile);
 }
 
 static void presence(void *host, struct str group, struct str key,
@@ -75,8 +74,7 @@ struct sio_namespace *namespace_new(struct sio_server *srv, struct str name)
 
 void namespace_start(struct sio_namespace *ns)
 {
-    ns->adapter =
-        adapter_new(ns->server->cluster, ns->name, &adapter_host, ns);
+    ns->adapter = adapter_new(ns->server->cluster, ns->name, &adapter_host, ns);
 }
 
 static void free_handlers(struct list *handlers)

@@ -19,8 +19,7 @@ const struct packet_frames *outbound_frames(struct packet *p,
     if (p->encoded[parser])
         return p->encoded[parser];
     size_t n = 1 + (size_t)p->n_bins;
-    struct packet_frames *f =
-        mem_alloc(sizeof(*f) + n * sizeof(f->v[0]));
+    struct packet_frames *f = mem_alloc(sizeof(*f) + n * sizeof(f->v[0]));
     f->n = (uint32_t)n;
     f->v[0] = parser_encode((enum packet_type)p->type, p->nsp, p->ack,
                             p->data ? bytes_str(p->data) : STR(""), p->n_bins);

@@ -61,8 +61,8 @@ static int add_value(struct pack *p, struct sio_value v)
         struct sio_str data;
         if (!sio_binary((struct sio_value){v.event, n}, &data))
             continue;
-        buf_add(&p->json, (struct str){j->text.p + from,
-                                       j->nodes[n].start - from});
+        buf_add(&p->json,
+                (struct str){j->text.p + from, j->nodes[n].start - from});
         int rc = add_binary(p, str_from_sio(data));
         if (rc < 0)
             return rc;

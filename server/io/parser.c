@@ -7,9 +7,9 @@
 #define ACK_MAX ((UINT64_C(1) << 53) - 1)
 
 static const struct str reserved[] = {
-    STR_INIT("connect"),       STR_INIT("connect_error"),
-    STR_INIT("disconnect"),    STR_INIT("disconnecting"),
-    STR_INIT("newListener"),   STR_INIT("removeListener"),
+    STR_INIT("connect"),     STR_INIT("connect_error"),
+    STR_INIT("disconnect"),  STR_INIT("disconnecting"),
+    STR_INIT("newListener"), STR_INIT("removeListener"),
 };
 
 bool parser_reserved(struct str event)
@@ -75,8 +75,8 @@ static int take_ack(struct str *text, struct packet_head *out)
 {
     size_t n = 0;
     uint64_t id = 0;
-    while (n < text->len && ((text->p[n] >= '0' && text->p[n] <= '9') ||
-                             is_blank(text->p[n])))
+    while (n < text->len &&
+           ((text->p[n] >= '0' && text->p[n] <= '9') || is_blank(text->p[n])))
         n++;
     out->ack = PACKET_NO_ACK;
     if (n == 0)
@@ -208,8 +208,7 @@ struct bytes *parser_encode(enum packet_type type, struct str nsp, int64_t ack,
         i = put_u64(id, (uint64_t)ack);
     size_t nsp_len = root ? 0 : nsp.len + 1;
     char *body;
-    struct bytes *b =
-        ws_frame_new(f + nsp_len + i + data.len, false, &body);
+    struct bytes *b = ws_frame_new(f + nsp_len + i + data.len, false, &body);
     memcpy(body, front, f);
     body += f;
     if (!root) {

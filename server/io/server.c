@@ -20,8 +20,8 @@
 #include "server/ops.h"
 
 enum {
-    FD_RESERVE = 64,      /* for Redis, logs, listeners, libraries */
-    STOP_WAIT_MS = 3000,  /* for close frames and responses to go out */
+    FD_RESERVE = 64,     /* for Redis, logs, listeners, libraries */
+    STOP_WAIT_MS = 3000, /* for close frames and responses to go out */
     QUERY_BYTES = 64 * 1024,
 };
 
@@ -143,8 +143,8 @@ struct sio_namespace *sio_of(struct sio_server *srv, const char *name)
 struct json *server_tape_get(struct sio_server *srv)
 {
     if (srv->used_tapes == srv->n_tapes) {
-        srv->tapes = mem_realloc(srv->tapes, (srv->n_tapes + 1) *
-                                                 sizeof(srv->tapes[0]));
+        srv->tapes =
+            mem_realloc(srv->tapes, (srv->n_tapes + 1) * sizeof(srv->tapes[0]));
         srv->tapes[srv->n_tapes] = mem_alloc(sizeof(struct json));
         json_init(srv->tapes[srv->n_tapes++]);
     }
@@ -186,9 +186,8 @@ static uint32_t stream_limit(const struct settings *s)
 static int start_cluster(struct sio_server *srv)
 {
     const struct settings *s = &srv->settings;
-    bool redis =
-        s->adapter_type == SETTINGS_REDIS ||
-        (s->adapter_type == SETTINGS_AUTO && s->redis_url[0] != '\0');
+    bool redis = s->adapter_type == SETTINGS_REDIS ||
+                 (s->adapter_type == SETTINGS_AUTO && s->redis_url[0] != '\0');
     struct adapter_settings as = {
         .type = redis ? ADAPTER_REDIS : ADAPTER_MEMORY,
         .redis_url = s->redis_url,
@@ -302,9 +301,9 @@ int sio_server_listen(struct sio_server *srv)
     log_set_node(str_of(srv->name));
     normalize_path(s);
     uint32_t streams = stream_limit(s);
-    srv->listener = listener_new(srv->loop, s->listen_host,
-                                 (uint16_t)s->listen_port, streams, on_accept,
-                                 srv);
+    srv->listener =
+        listener_new(srv->loop, s->listen_host, (uint16_t)s->listen_port,
+                     streams, on_accept, srv);
     if (!srv->listener) {
         snprintf(srv->error, sizeof(srv->error),
                  "cannot listen on %s port %u: %s; set listen.host or "
@@ -405,8 +404,7 @@ int sio_server_run(struct sio_server *srv)
         if (rc < 0)
             return rc;
     }
-    struct event *term =
-        evsignal_new(srv->loop->base, SIGTERM, on_signal, srv);
+    struct event *term = evsignal_new(srv->loop->base, SIGTERM, on_signal, srv);
     struct event *intr = evsignal_new(srv->loop->base, SIGINT, on_signal, srv);
     assert(term && intr);
     evsignal_add(term, NULL);
@@ -425,8 +423,8 @@ int sio_server_run(struct sio_server *srv)
 static void free_namespaces(struct sio_server *srv)
 {
     while (!list_empty(&srv->namespaces)) {
-        struct sio_namespace *ns = container_of(
-            srv->namespaces.next, struct sio_namespace, of_server);
+        struct sio_namespace *ns =
+            container_of(srv->namespaces.next, struct sio_namespace, of_server);
         if (ns->adapter)
             adapter_free(ns->adapter);
         namespace_free(ns);

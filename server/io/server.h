@@ -26,7 +26,7 @@ struct sio_server {
     struct json **tapes;
     uint32_t n_tapes, used_tapes;
     struct json scratch; /* for checking what is sent */
-    struct buf query; /* decoded query values lent to the application */
+    struct buf query;    /* decoded query values lent to the application */
     struct json auth_tape;
     struct sio_event auth_event; /* sio_auth's answer, until the next */
     char name[80];

@@ -167,8 +167,8 @@ void socket_deliver(struct sio_socket *s, struct packet *p, bool is_volatile)
     metrics_add(M_DELIVERIES, 1);
 }
 
-static int send_packed(struct sio_socket *s, enum packet_type type,
-                       int64_t ack, const char *event, const char *format,
+static int send_packed(struct sio_socket *s, enum packet_type type, int64_t ack,
+                       const char *event, const char *format,
                        struct pack_args *args)
 {
     if (!can_send(s))
@@ -258,8 +258,7 @@ static struct wait *find_wait(const struct sio_socket *s, int64_t id)
 void socket_on_ack(struct sio_socket *s, const struct packet_head *h,
                    const struct json *tape, struct bytes *const *bins)
 {
-    struct wait *w =
-        h->ack == PACKET_NO_ACK ? NULL : find_wait(s, h->ack);
+    struct wait *w = h->ack == PACKET_NO_ACK ? NULL : find_wait(s, h->ack);
     if (!w || !h->has_payload) {
         metrics_add(M_ACK_UNKNOWN, 1);
         return;

@@ -20,8 +20,8 @@ static void once(struct str text)
         assert(h.n_bins <= PACKET_BINS_MAX);
         struct bytes *b =
             parser_encode(h.type, h.nsp, h.ack, h.payload, h.n_bins);
-        int rc = parser_decode(str_from(bytes_body(b), 1), &limits, &again,
-                               &h2);
+        int rc =
+            parser_decode(str_from(bytes_body(b), 1), &limits, &again, &h2);
         assert(rc == 0);
         assert(h2.type == h.type && h2.ack == h.ack && h2.n_bins == h.n_bins);
         assert(str_eq(h2.nsp, h.nsp) && str_eq(h2.payload, h.payload));

@@ -34,8 +34,7 @@ static void decodes_every_form_of_packet(void **state)
         {"01{\"a\":1}", PACKET_CONNECT, "/", 1, 0, "{\"a\":1}"},
         {"1", PACKET_DISCONNECT, "/", -1, 0, ""},
         {"2", PACKET_EVENT, "/", -1, 0, ""},
-        {"2[\"hey\",\"Jude\"]", PACKET_EVENT, "/", -1, 0,
-         "[\"hey\",\"Jude\"]"},
+        {"2[\"hey\",\"Jude\"]", PACKET_EVENT, "/", -1, 0, "[\"hey\",\"Jude\"]"},
         {"2[1,\"a\"]", PACKET_EVENT, "/", -1, 0, "[1,\"a\"]"},
         {"20[\"echo\"]", PACKET_EVENT, "/", 0, 0, "[\"echo\"]"},
         {"2007[\"echo\"]", PACKET_EVENT, "/", 7, 0, "[\"echo\"]"},
@@ -174,8 +173,7 @@ static void placeholders_must_name_an_attachment(void **state)
 static void check_encoded(enum packet_type type, const char *nsp, int64_t ack,
                           const char *data, size_t bins, const char *want)
 {
-    struct bytes *b =
-        parser_encode(type, str_of(nsp), ack, str_of(data), bins);
+    struct bytes *b = parser_encode(type, str_of(nsp), ack, str_of(data), bins);
     assert_true(str_eq(bytes_body(b), str_of(want)));
     assert_int_equal(b->binary, 0);
     bytes_unref(b);
@@ -213,9 +211,8 @@ static void frames_carry_their_length(void **state)
     static char text[65534];
     memset(text, ' ', sizeof(text));
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct bytes *b =
-            parser_encode(PACKET_EVENT, STR("/"), PACKET_NO_ACK,
-                          (struct str){text, rows[i].data}, 0);
+        struct bytes *b = parser_encode(PACKET_EVENT, STR("/"), PACKET_NO_ACK,
+                                        (struct str){text, rows[i].data}, 0);
         assert_int_equal(b->head, rows[i].head);
         assert_memory_equal(b->p, rows[i].bytes, rows[i].head);
         assert_int_equal(bytes_body(b).len, rows[i].data + 2);

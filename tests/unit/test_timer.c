@@ -34,8 +34,8 @@ static void start(struct probe *p, uint64_t ms)
 static void fires_at_its_time_and_not_before(void **state)
 {
     (void)state;
-    static const uint64_t delays[] = {1, 2, 63, 64, 65, 4095, 4096, 25000,
-                                      3600000, 86400000};
+    static const uint64_t delays[] = {1,    2,    63,    64,      65,
+                                      4095, 4096, 25000, 3600000, 86400000};
     for (size_t i = 0; i < sizeof(delays) / sizeof(delays[0]); i++) {
         struct probe p = {0};
         timer_wheel_init(&wheel, 1234567);

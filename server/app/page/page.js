@@ -10,7 +10,7 @@
   const ACK_MS = 10000;
   const RETRY_MS = { first: 500, longest: 8000 };
   const GIVING_UP = 5; // attempts until it counts as disconnected
-  const ROOMS_EVERY_MS = 5000;
+  const ROOMS_EVERY_MS = 10000;
   const TYPING = { every: 2000, idle: 3000, shown: 5000 };
   const SAME_GROUP_MS = 5 * 60 * 1000;
   const KEPT = { most: 600, least: 500 }; // messages per room
