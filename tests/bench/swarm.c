@@ -1,0 +1,213 @@
+#include "tests/bench/swarm.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "tests/bench/probe.h"
+
+enum {
+    OPENING_MAX = 64,
+    EVENTS = 1024,
+    PACKET_MAX = 256,
+    OPEN_STALL_MS = 20000,
+};
+
+enum client_state { TCP, UPGRADE, ENGINE, NAMESPACE, ROOM, READY };
+
+void die(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    fputs("load: ", stderr);
+    vfprintf(stderr, fmt, ap);
+    fputc('\n', stderr);
+    va_end(ap);
+    exit(2);
+}
+
+static struct client *client_of(struct wire *w)
+{
+    return (void *)((char *)w - offsetof(struct client, wire));
+}
+
+static bool starts(const char *p, size_t len, const char *with)
+{
+    size_t n = strlen(with);
+    return len >= n && memcmp(p, with, n) == 0;
+}
+
+/* ---- sending ------------------------------------------------------------- */
+
+void swarm_send(struct client *c, const char *packet, size_t len)
+{
+    char text[64 * 1024 + PACKET_MAX];
+    if (len >= sizeof(text))
+        die("a packet of %zu bytes is too large", len);
+    text[0] = '4';
+    memcpy(text + 1, packet, len);
+    wire_text(&c->wire, text, len + 1);
+}
+
+void swarm_flush(struct client *c)
+{
+    if (!wire_flush(&c->wire, c->swarm->epoll))
+        die("client %u: write: %s", c->index, strerror(errno));
+}
+
+/* ---- opening ------------------------------------------------------------- */
+
+static void send_upgrade(struct client *c)
+{
+    static const char request[] =
+        "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\n"
+        "Host: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        "Sec-WebSocket-Version: 13\r\n\r\n";
+    c->state = UPGRADE;
+    wire_add(&c->wire, request, sizeof(request) - 1);
+}
+
+void swarm_room(const struct swarm *s, uint32_t index, char *out, size_t size)
+{
+    snprintf(out, size, "room-%u", index / s->per_room);
+}
+
+static void become_ready(struct client *c)
+{
+    c->state = READY;
+    c->swarm->ready++;
+}
+
+static void send_join(struct client *c)
+{
+    char room[32], packet[PACKET_MAX];
+    if (!c->swarm->per_room) {
+        become_ready(c);
+        return;
+    }
+    swarm_room(c->swarm, c->index, room, sizeof(room));
+    int n = snprintf(packet, sizeof(packet), "20[\"join\",\"%s\"]", room);
+    c->state = ROOM;
+    swarm_send(c, packet, (size_t)n);
+}
+
+static void on_opening_packet(struct client *c, const char *p, size_t len)
+{
+    if (c->state == NAMESPACE && starts(p, len, "0{"))
+        send_join(c);
+    else if (c->state == ROOM && starts(p, len, "30["))
+        become_ready(c);
+    else
+        die("client %u: unexpected packet %.*s", c->index, (int)len, p);
+}
+
+static void on_head(struct wire *w, const char *head, size_t len)
+{
+    struct client *c = client_of(w);
+    if (c->state != UPGRADE || !starts(head, len, "HTTP/1.1 101"))
+        die("client %u: not accepted: %.*s", c->index, (int)len, head);
+    c->state = ENGINE;
+}
+
+static void on_text(struct wire *w, char *text, size_t len)
+{
+    struct client *c = client_of(w);
+    c->swarm->messages++;
+    if (len == 1 && text[0] == '2') {
+        wire_text(w, "3", 1);
+    } else if (c->state == ENGINE && starts(text, len, "0{")) {
+        c->state = NAMESPACE;
+        swarm_send(c, "0", 1);
+    } else if (len < 2 || text[0] != '4') {
+        die("client %u: unexpected message %.*s", c->index, (int)len, text);
+    } else if (c->state == READY) {
+        c->swarm->on_packet(c, text + 1, len - 1, c->swarm->arg);
+    } else {
+        on_opening_packet(c, text + 1, len - 1);
+    }
+}
+
+static void start_client(struct swarm *s, struct client *c)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        die("socket: %s", strerror(errno));
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    const struct sockaddr *to = (const struct sockaddr *)&s->to;
+    if (connect(fd, to, sizeof(s->to)) < 0 && errno != EINPROGRESS)
+        die("connect: %s", strerror(errno));
+    wire_init(&c->wire, fd, true);
+    send_upgrade(c);
+    /* Written when the connection is there. */
+    c->wire.blocked = true;
+    struct epoll_event e = {.events = EPOLLIN | EPOLLOUT, .data.ptr = &c->wire};
+    if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &e) < 0)
+        die("epoll_ctl: %s", strerror(errno));
+}
+
+void swarm_open(struct swarm *s, const char *host, uint16_t port, uint32_t n,
+                uint32_t per_room)
+{
+    s->to =
+        (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port)};
+    if (inet_pton(AF_INET, host, &s->to.sin_addr) != 1)
+        die("not an IPv4 address: %s", host);
+    s->epoll = epoll_create1(EPOLL_CLOEXEC);
+    s->clients = calloc(n, sizeof(*s->clients));
+    if (s->epoll < 0 || !s->clients)
+        die("out of memory or descriptors");
+    s->n = n;
+    s->per_room = per_room;
+    s->started = s->ready = 0;
+    uint64_t seen = 0, since = probe_now_ns();
+    while (s->ready < n) {
+        while (s->started < n && s->started - s->ready < OPENING_MAX) {
+            struct client *c = &s->clients[s->started];
+            c->swarm = s;
+            c->index = s->started++;
+            start_client(s, c);
+        }
+        swarm_turn(s, 100);
+        uint64_t now = probe_now_ns();
+        if (s->messages != seen)
+            since = now;
+        seen = s->messages;
+        if (now - since > OPEN_STALL_MS * UINT64_C(1000000))
+            die("%u of %u clients are ready and no more come", s->ready, n);
+    }
+}
+
+void swarm_close(struct swarm *s)
+{
+    for (uint32_t i = 0; i < s->started; i++)
+        wire_fini(&s->clients[i].wire);
+    close(s->epoll);
+    free(s->clients);
+    s->clients = NULL;
+    s->n = s->started = s->ready = 0;
+}
+
+/* ---- events -------------------------------------------------------------- */
+
+void swarm_turn(struct swarm *s, int ms)
+{
+    static const struct wire_ops ops = {on_head, on_text};
+    struct epoll_event events[EVENTS];
+    int n = epoll_wait(s->epoll, events, EVENTS, ms);
+    for (int i = 0; i < n; i++) {
+        struct wire *w = events[i].data.ptr;
+        struct client *c = client_of(w);
+        if ((events[i].events & ~(uint32_t)EPOLLOUT) && !wire_read(w, &ops))
+            die("client %u: the server has closed the connection", c->index);
+        if (w->out.len && (!w->blocked || events[i].events & EPOLLOUT))
+            swarm_flush(c);
+    }
+}

@@ -1,0 +1,60 @@
+/* Many Socket.IO clients (Engine.IO v4, Socket.IO v5, WebSocket from the start)
+ * on one epoll, in the main namespace.
+ *
+ * Opening is paced: a bounded number of clients are on their way at a time, so
+ * that no listen queue overflows. Each client connects, sends CONNECT, and
+ * joins its room when it is given one. Engine.IO pings are answered all along.
+ * What goes wrong with a connection ends the program: a run with fewer clients
+ * would measure something else. */
+#ifndef CONFAB_TESTS_BENCH_SWARM_H
+#define CONFAB_TESTS_BENCH_SWARM_H
+
+#include <netinet/in.h>
+
+#include "tests/bench/wire.h"
+
+struct swarm;
+
+struct client {
+    struct wire wire;
+    struct swarm *swarm;
+    uint32_t index;
+    uint8_t state;
+    uint32_t next_seq; /* the owner's: see tally.h */
+    uint64_t seen;
+    uint32_t sent, received;
+};
+
+struct swarm {
+    int epoll;
+    struct sockaddr_in to;
+    struct client *clients;
+    uint32_t n;
+    uint32_t started, ready; /* of the clients */
+    uint32_t per_room;       /* clients of one room; 0 = no rooms */
+    uint64_t messages;       /* that came in, of all kinds */
+    /* A Socket.IO packet (without the Engine.IO type) for a ready client. */
+    void (*on_packet)(struct client *c, const char *p, size_t len, void *arg);
+    void *arg;
+};
+
+/* `host` in numbers. Returns when all are ready. */
+void swarm_open(struct swarm *s, const char *host, uint16_t port, uint32_t n,
+                uint32_t per_room);
+/* Resets every connection. */
+void swarm_close(struct swarm *s);
+
+/* The room of client `index`: "room-" and a number. */
+void swarm_room(const struct swarm *s, uint32_t index, char *out, size_t size);
+
+/* Queues a Socket.IO packet; goes out at the end of the turn, or with
+ * swarm_flush. */
+void swarm_send(struct client *c, const char *packet, size_t len);
+void swarm_flush(struct client *c);
+
+/* Waits for events for at most `ms` and handles them. */
+void swarm_turn(struct swarm *s, int ms);
+
+__attribute__((noreturn, format(printf, 1, 2))) void die(const char *fmt, ...);
+
+#endif

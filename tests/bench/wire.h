@@ -1,0 +1,58 @@
+/* One end of a WebSocket connection, client or server: what the load generator
+ * and the floor share. Blocking is never waited for; the owner runs epoll.
+ *
+ * Frames are parsed where they were read: all connections share one input
+ * buffer, and only the unfinished end of a read is kept aside. Messages are
+ * whole frames, since neither side of the benchmark makes fragments; anything
+ * else ends the connection. Callbacks must not end it. */
+#ifndef CONFAB_TESTS_BENCH_WIRE_H
+#define CONFAB_TESTS_BENCH_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { WIRE_TEXT = 1, WIRE_CLOSE = 8, WIRE_PING = 9, WIRE_HEAD_MAX = 14 };
+
+struct wire_store {
+    char *p;
+    size_t len, cap;
+};
+
+struct wire {
+    int fd;
+    bool masks;   /* a client: masks what it sends */
+    bool framed;  /* the HTTP handshake is over */
+    bool blocked; /* EPOLLOUT is asked for */
+    struct wire_store in, out;
+};
+
+struct wire_ops {
+    /* The HTTP head of the other side, without the empty line. */
+    void (*on_head)(struct wire *w, const char *head, size_t len);
+    /* A text message; may be changed in place; gone after the call. */
+    void (*on_text)(struct wire *w, char *text, size_t len);
+};
+
+void wire_init(struct wire *w, int fd, bool masks);
+/* Closes with a reset, so that thousands of connections leave no trace in the
+ * kernel's table for the next run. */
+void wire_fini(struct wire *w);
+
+/* Reads once and hands up what is complete. False when the connection is of no
+ * more use. */
+bool wire_read(struct wire *w, const struct wire_ops *ops);
+
+/* Both only queue; wire_flush writes. */
+void wire_add(struct wire *w, const char *p, size_t len);
+void wire_text(struct wire *w, const char *text, size_t len);
+/* Writes `p` at once when nothing waits, and queues what is left. */
+bool wire_write(struct wire *w, int epoll, const char *p, size_t len);
+/* Writes what is queued, and asks for EPOLLOUT while there is more. */
+bool wire_flush(struct wire *w, int epoll);
+
+/* Puts an unmasked header for a text of `len` bytes at `head` (WIRE_HEAD_MAX
+ * bytes); its size. */
+size_t wire_head(char *head, size_t len);
+
+#endif

@@ -1,0 +1,132 @@
+'use strict';
+// Redis, HAProxy and nodes, as `make cluster` runs them, on ports of their own.
+
+const fs = require('node:fs');
+const path = require('node:path');
+const { Process, ROOT, BUILD, OUTPUT } = require('./process');
+const { until, SLOW } = require('./until');
+
+let clusters = 0;
+
+const alive = (pid) => {
+  try {
+    // a zombie is dead
+    return !/^State:\s+Z/m.test(fs.readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+};
+
+// One of the processes of the script, known by the files that it keeps.
+class Member {
+  constructor(directory, name, port) {
+    this.directory = directory;
+    this.name = name;
+    this.port = port;
+    this.url = `http://127.0.0.1:${port}`;
+  }
+
+  get pid() {
+    return Number(fs.readFileSync(path.join(this.directory, `${this.name}.pid`), 'utf8'));
+  }
+
+  log() {
+    return fs.readFileSync(path.join(this.directory, `${this.name}.log`), 'utf8');
+  }
+
+  async kill9() {
+    const { pid } = this;
+    process.kill(pid, 'SIGKILL');
+    await until(() => !alive(pid), 5000, `${this.name} dies`);
+  }
+
+  // Has it back, with the same name and port.
+  async restart() {
+    this.again = new Process(`${this.name}-again`, path.join(this.directory, `${this.name}.start`), []);
+    await this.serves();
+  }
+
+  // Presence has found that many other nodes.
+  knows(peers, ms = 10000) {
+    return until(async () => {
+      const metrics = await (await fetch(`${this.url}/metrics`)).text();
+      return metrics.includes(`\nconfab_presence_peers ${peers}\n`);
+    }, ms, `${this.name} knows ${peers} others`);
+  }
+
+  serves(ms = 20000) {
+    return until(async () => {
+      try {
+        return (await fetch(`${this.url}/readyz`)).ok;
+      } catch {
+        return false;
+      }
+    }, ms, `${this.name} is ready`);
+  }
+}
+
+class Redis extends Member {
+  constructor(directory, port) {
+    super(directory, 'redis', port);
+    this.url = `redis://127.0.0.1:${port}`;
+  }
+
+  serves(ms = 10000) {
+    const { Connection } = require('./raw');
+    return until(async () => {
+      const c = new Connection({ port: this.port });
+      try {
+        c.write('PING\r\n');
+        return String(await c.upTo('\r\n', 1000)) === '+PONG\r\n';
+      } catch {
+        return false;
+      } finally {
+        c.destroy();
+      }
+    }, ms, 'redis answers');
+  }
+}
+
+// settings: "section.key" -> value, for every node.
+async function startCluster({ nodes = 3, set = {}, redisUrl, name = 'cluster' } = {}) {
+  clusters += 1;
+  const directory = path.join(OUTPUT, `${process.pid}-${name}-${clusters}`);
+  fs.mkdirSync(directory, { recursive: true });
+  const script = new Process(name, path.join(ROOT, 'deploy/cluster.sh'), [], {
+    env: {
+      NODES: String(nodes), PORT: '0', BUILD, CLUSTER_DIR: directory,
+      START_SECONDS: String(30 * SLOW), STOP_SECONDS: '20',
+      NODE_ARGS: Object.entries(set).map(([k, v]) => `--set ${k}=${v}`).join(' '),
+      ...(redisUrl ? { REDIS_URL: redisUrl } : {}),
+    },
+  });
+  const ready = await script.says(/^ready url=(\S+) nodes=(\S+) redis=(\S+) haproxy=(\S+)/m, 40000);
+  const cluster = {
+    script,
+    directory,
+    url: ready[1],
+    port: Number(new URL(ready[1]).port),
+    nodes: ready[2].split(',').map((n) => {
+      const [node, , port] = n.split(':');
+      return new Member(directory, node, Number(port));
+    }),
+    redis: ready[3] === 'none' ? null : new Redis(directory, Number(ready[3])),
+
+    // Those that still live must end well.
+    async stop() {
+      await script.stop(30000);
+      for (const m of [...cluster.nodes, cluster.redis]) {
+        if (m?.again && !m.again.ended) await m.again.kill9();
+      }
+      for (const n of cluster.nodes) {
+        const report = /ERROR: AddressSanitizer|runtime error:|LeakSanitizer/.exec(n.log());
+        if (report) throw new Error(`${n.name}: ${n.log().slice(report.index, report.index + 3000)}`);
+      }
+    },
+  };
+  // A node is ready before it has heard from the others.
+  for (const n of cluster.nodes) await n.knows(nodes - 1);
+  return cluster;
+}
+
+module.exports = { startCluster };

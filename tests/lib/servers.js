@@ -1,0 +1,80 @@
+'use strict';
+// The servers a test talks to. TEST_SERVER=reference runs the suites against
+// the official Node.js server with the same applications: that is how the
+// tests themselves are tested.
+
+const net = require('node:net');
+const path = require('node:path');
+const { Process, ROOT, BUILD, OUTPUT } = require('./process');
+
+const REFERENCE = process.env.TEST_SERVER === 'reference';
+
+// For ports that a program must be told; the others are asked to take any.
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const s = net.createServer();
+    s.once('error', reject);
+    s.listen(0, '127.0.0.1', () => {
+      const { port } = s.address();
+      s.close(() => resolve(port));
+    });
+  });
+}
+
+const assignments = (set) =>
+  Object.entries(set).flatMap(([k, v]) => ['--set', `${k}=${v}`]);
+
+async function ready(p) {
+  const m = await p.says(/ready on (http:\/\/[\w.:[\]-]+:(\d+))/, 20000);
+  p.url = m[1];
+  p.port = Number(m[2]);
+  return p;
+}
+
+async function startReference({ app = 'fixture', set = {}, redis, name }) {
+  const args = [path.join(__dirname, 'reference.js'), '--app', app];
+  if (redis) args.push('--redis', redis.url || redis);
+  return ready(new Process(name || `reference-${app}`, process.execPath,
+    [...args, ...assignments(set)]));
+}
+
+// The node with the chat application.
+async function startNode({ set = {}, redis, name, env, port = 0, args = [] } = {}) {
+  if (REFERENCE) return startReference({ app: 'chat', set, redis, name });
+  const all = { 'listen.host': '127.0.0.1', 'listen.port': port, ...set };
+  if (redis) {
+    all['redis.url'] = redis.url || redis;
+    all['adapter.type'] = 'redis';
+  }
+  return ready(new Process(name || 'node', path.join(BUILD, 'confab'),
+    [...assignments(all), ...args], { env }));
+}
+
+// The test program on the public API (tests/fixture/fixture.c).
+async function startFixture({ set = {}, redis, name } = {}) {
+  if (REFERENCE) return startReference({ app: 'fixture', set, redis, name });
+  const args = ['--port', '0', ...assignments(set)];
+  if (redis) args.push('--redis', redis.url || redis);
+  return ready(new Process(name || 'fixture', path.join(BUILD, 'tests/fixture'),
+    args));
+}
+
+// An official server with the official Redis adapter and the fixture's events.
+const startNodeJsPeer = ({ redis, set, name = 'nodejs' }) =>
+  startReference({ app: 'fixture', redis, set, name });
+
+async function startRedis({ port } = {}) {
+  const chosen = port || await freePort();
+  const p = new Process('redis', 'redis-server', [
+    '--port', String(chosen), '--bind', '127.0.0.1', '--save', '',
+    '--appendonly', 'no', '--daemonize', 'no', '--dir', OUTPUT]);
+  await p.says(/Ready to accept connections/);
+  p.port = chosen;
+  p.url = `redis://127.0.0.1:${chosen}`;
+  return p;
+}
+
+module.exports = {
+  REFERENCE, ROOT, BUILD, startNode, startFixture, startReference,
+  startNodeJsPeer, startRedis, freePort, ready, assignments,
+};
