@@ -171,13 +171,14 @@ static void want(struct presence *p, struct peer *peer, uint64_t now_ms)
 static void tell(const struct presence *p, const struct presence_entry *e,
                  enum presence_event what)
 {
+    assert(e);
     p->ops->event(p->owner, e->nsp, e->group_name, e->key, e->meta, what);
 }
 
 int presence_set(struct presence *p, struct str nsp, struct str group,
                  struct str key, struct str meta)
 {
-    struct presence_entry *e;
+    struct presence_entry *e = NULL;
     if (meta.len == 0)
         meta = STR("null");
     if (!utf8_valid(nsp) || !utf8_valid(group) || !utf8_valid(key))

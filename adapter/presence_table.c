@@ -64,7 +64,7 @@ static size_t spell(char out[ID_MAX], struct str nsp, struct str group,
 int presence_id(struct buf *out, struct str nsp, struct str group,
                 struct str key)
 {
-    char id[ID_MAX];
+    char id[ID_MAX] = {0};
     if (nsp.len > PRESENCE_NAME_MAX || group.len > PRESENCE_NAME_MAX ||
         key.len > PRESENCE_NAME_MAX)
         return ERR_LIMIT;
@@ -147,7 +147,7 @@ static void leave_bag(struct map *bags, struct presence_bag *bag)
 struct presence_bag *presence_table_group(const struct presence_table *t,
                                           struct str nsp, struct str group)
 {
-    char id[ID_MAX];
+    char id[ID_MAX] = {0};
     if (nsp.len > PRESENCE_NAME_MAX || group.len > PRESENCE_NAME_MAX)
         return NULL;
     return find_bag(&t->groups,
@@ -157,7 +157,7 @@ struct presence_bag *presence_table_group(const struct presence_table *t,
 struct presence_bag *presence_table_member(const struct presence_table *t,
                                            struct str nsp, struct str key)
 {
-    char id[ID_MAX];
+    char id[ID_MAX] = {0};
     if (nsp.len > PRESENCE_NAME_MAX || key.len > PRESENCE_NAME_MAX)
         return NULL;
     return find_bag(&t->members,

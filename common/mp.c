@@ -97,6 +97,7 @@ static void put_number(struct buf *b, const struct json *j, uint32_t node)
     /* 2^63 and 2^64 are exact as doubles, their predecessors are not. */
     if (d != floor(d))
         mp_put_double(b, d);
+    // cppcheck-suppress incorrectLogicOperator ; misreads hexadecimal floats
     else if (d >= -0x1p63 && d < 0x1p63)
         mp_put_int(b, (int64_t)d);
     else if (d >= 0x1p63 && d < 0x1p64)
@@ -213,6 +214,7 @@ static uint64_t big_endian(const char *p, size_t len)
 
 static int64_t sign_extend(uint64_t n, unsigned width)
 {
+    assert(width >= 1 && width <= 8);
     uint64_t sign = UINT64_C(1) << (width * 8 - 1);
     return (int64_t)((n ^ sign) - sign);
 }
@@ -446,43 +448,54 @@ static void add_timestamp(struct buf *out, int64_t s, uint32_t ns)
     add_date(out, ms);
 }
 
-static int add_ext(struct to_json *t, const struct mp_value *v)
+/* Extension -1, in its three widths. */
+static bool add_ext_timestamp(struct buf *out, const struct mp_value *v)
 {
-    struct buf *out = t->out;
     uint64_t n = big_endian(v->s.p, v->s.len < 8 ? v->s.len : 8);
-    if (v->ext == -1 && v->s.len == 4) {
+    switch (v->s.len) {
+    case 4:
         add_timestamp(out, (int64_t)n, 0);
-        return 0;
-    }
-    if (v->ext == -1 && v->s.len == 8) {
+        return true;
+    case 8:
         add_timestamp(out, (int64_t)(n & 0x3FFFFFFFF), (uint32_t)(n >> 34));
-        return 0;
-    }
-    if (v->ext == -1 && v->s.len == 12) {
+        return true;
+    case 12:
         add_timestamp(out, sign_extend(big_endian(v->s.p + 4, 8), 8),
                       (uint32_t)(n >> 32));
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Type 0: undefined, dates before there were timestamps, and binary. */
+static int add_ext_old(struct to_json *t, const struct mp_value *v)
+{
+    if (v->fixed && v->s.len == 1) {
+        buf_add(t->out, STR("null"));
         return 0;
     }
-    /* What the official encoder used type 0 for: undefined, and dates before
-     * there were timestamps. */
-    if (v->ext == 0 && v->fixed && v->s.len == 1) {
-        buf_add(out, STR("null"));
+    if (v->fixed && v->s.len == 8) {
+        add_date(t->out, sign_extend(big_endian(v->s.p, 8), 8));
         return 0;
     }
-    if (v->ext == 0 && v->fixed && v->s.len == 8) {
-        add_date(out, sign_extend(n, 8));
+    return add_binary(t, v->s);
+}
+
+static int add_ext(struct to_json *t, const struct mp_value *v)
+{
+    if (v->ext == -1 && add_ext_timestamp(t->out, v))
         return 0;
-    }
     if (v->ext == 0)
-        return add_binary(t, v->s);
+        return add_ext_old(t, v);
     if (t->depth >= t->max)
         return ERR_LIMIT;
     t->depth++;
-    buf_addc(out, '[');
-    buf_add_i64(out, v->ext);
-    buf_addc(out, ',');
+    buf_addc(t->out, '[');
+    buf_add_i64(t->out, v->ext);
+    buf_addc(t->out, ',');
     int rc = add_binary(t, v->s);
-    buf_addc(out, ']');
+    buf_addc(t->out, ']');
     t->depth--;
     return rc;
 }

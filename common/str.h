@@ -16,7 +16,10 @@ struct str {
 
 #define STR(lit) ((struct str){(lit), sizeof(lit) - 1})
 /* The same where only a constant initializer will do. */
-#define STR_INIT(lit) {(lit), sizeof(lit) - 1}
+#define STR_INIT(lit)          \
+    {                          \
+        (lit), sizeof(lit) - 1 \
+    }
 /* For printf's "%.*s". */
 #define STR_ARG(s) (int)(s).len, (s).p
 
