@@ -352,16 +352,17 @@ static int apply_set(struct presence *p, struct peer *peer, uint32_t node)
     struct str meta;
     struct presence_entry *e = NULL;
     int rc = wire_presence_read(&p->tape, node, &p->id, &meta);
-    if (rc == 0)
-        rc = presence_table_put(&p->table, &peer->source, buf_str(&p->id), meta,
-                                &e);
+    if (rc < 0)
+        return rc;
+    rc =
+        presence_table_put(&p->table, &peer->source, buf_str(&p->id), meta, &e);
     if (e)
         e->mark = peer->mark;
-    if (rc == PRESENCE_NEW)
-        tell(p, e, PRESENCE_ENTER);
-    else if (rc == PRESENCE_CHANGED)
-        tell(p, e, PRESENCE_UPDATE);
-    return rc < 0 ? rc : 0;
+    if (rc < 0 || rc == PRESENCE_SAME)
+        return rc;
+    assert(e);
+    tell(p, e, rc == PRESENCE_NEW ? PRESENCE_ENTER : PRESENCE_UPDATE);
+    return 0;
 }
 
 static int apply_del(struct presence *p, struct peer *peer, uint32_t node)

@@ -26,7 +26,7 @@ static struct str name_of(struct str id, unsigned i)
 
 void presence_id_begin(struct buf *out)
 {
-    static const char no_lengths[HEAD];
+    static const char no_lengths[HEAD] = {0};
     buf_clear(out);
     buf_add(out, (struct str){no_lengths, HEAD});
 }

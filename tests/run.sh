@@ -61,7 +61,8 @@ count() { # PART PASSED FAILED
 }
 
 build() {
-    make BUILD="$BUILD" ${sanitize:+$sanitize} "$@" || {
+    # a make of its own, not a child of the one that called us
+    env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make BUILD="$BUILD" ${sanitize:+$sanitize} "$@" || {
         echo "tests: make $* failed" >&2
         failed=$((failed + 1))
         return 1

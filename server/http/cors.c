@@ -54,12 +54,11 @@ void cors_preflight(const struct cors *c, struct http_request *r)
     allow_origin(c, r, &out);
     struct str asked = {0};
     bool named = http_header(r, STR("access-control-request-headers"), &asked);
-    if (!any_origin(c))
-        buf_add(&out, named ? STR("Vary: Origin, "
-                                  "Access-Control-Request-Headers\r\n")
-                            : STR("Vary: Origin\r\n"));
-    else if (named)
-        buf_add(&out, STR("Vary: Access-Control-Request-Headers\r\n"));
+    /* The allowed headers are an echo of what is asked for. */
+    buf_add(&out, any_origin(c)
+                      ? STR("Vary: Access-Control-Request-Headers\r\n")
+                      : STR("Vary: Origin, "
+                            "Access-Control-Request-Headers\r\n"));
     allow_credentials(c, &out);
     buf_add(&out, STR("Access-Control-Allow-Methods: "
                       "GET,HEAD,PUT,PATCH,POST,DELETE\r\n"));

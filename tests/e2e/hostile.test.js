@@ -21,6 +21,7 @@ const QUEUE = 200000;
 
 const server = {};
 let bystander;
+let descriptors; // that the server has with the bystander alone
 
 before(async () => {
   server.process = await startFixture({
@@ -33,6 +34,7 @@ before(async () => {
   server.port = server.process.port;
   bystander = io(server.url, { forceNew: true, transports: ['websocket'], reconnection: false });
   await until(() => bystander.connected, 5000, 'bystander connects');
+  descriptors = server.process.descriptors();
 });
 
 afterEach(async () => {
@@ -539,4 +541,10 @@ test('all of that has left nothing behind', CONFAB_ONLY, async () => {
     const m = /^confab_\w*(sockets|sessions)\w*(\{[^}]*\})? (\d+)$/m.exec(text);
     return m && Number(m[3]) === 1;
   }, 50000, 'only the bystander is left');
+  await until(() => server.process.descriptors() <= descriptors, 10000,
+    () => `${server.process.descriptors()} descriptors, ${descriptors} at the start`);
+  const begin = server.process.cpu();
+  await sleep(1000);
+  const used = server.process.cpu() - begin;
+  assert.ok(used <= 50 * SLOW, `${used} ms of processor time in an idle second`);
 });

@@ -114,6 +114,17 @@ class Process {
     }
   }
 
+  descriptors() {
+    return fs.readdirSync(`/proc/${this.pid}/fd`).length;
+  }
+
+  // Processor time used so far, in milliseconds.
+  cpu() {
+    const stat = fs.readFileSync(`/proc/${this.pid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) * 10; // 100 ticks a second
+  }
+
   // Resident memory in kilobytes.
   rss() {
     const status = fs.readFileSync(`/proc/${this.pid}/status`, 'utf8');

@@ -57,7 +57,7 @@ static void count_member(void *arg, struct member *m)
 /* A list of names ends with NULL. */
 static size_t select_by(const char *const *in, const char *const *except)
 {
-    struct str in_str[8], except_str[8];
+    struct str in_str[8] = {{0}}, except_str[8] = {{0}};
     size_t n_in = 0, n_except = 0;
     for (; in && in[n_in]; n_in++)
         in_str[n_in] = str_of(in[n_in]);

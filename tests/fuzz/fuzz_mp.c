@@ -1,0 +1,62 @@
+/* Whatever bytes come, what becomes JSON is JSON, within its bounds, and
+ * survives the way back and forth. */
+#include "common/mp.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { OUT_MAX = 65536, DEPTH = 8 };
+
+static void expect(bool ok)
+{
+    if (!ok)
+        abort();
+}
+
+static void parse(struct json *tape, struct str text)
+{
+    struct json_limits limits = {DEPTH, 1U << 20};
+    expect(json_parse(tape, text, limits) == 0);
+}
+
+static void pack_and_unpack(struct str text, struct mp_bins *bins)
+{
+    struct json tape;
+    struct buf packed, back;
+    struct mp_bins again = {.n = 0};
+    json_init(&tape);
+    buf_init(&packed, 16 * OUT_MAX);
+    buf_init(&back, 16 * OUT_MAX);
+    parse(&tape, text);
+    mp_put_json(&packed, &tape, 0, bins->v, bins->n);
+    expect(!packed.full);
+    struct str at = buf_str(&packed);
+    expect(mp_to_json(&at, &back, DEPTH, &again) == 0);
+    expect(at.len == 0 && again.n == bins->n);
+    expect(str_eq(buf_str(&back), text));
+    for (size_t i = 0; i < bins->n; i++)
+        expect(str_eq(bytes_str(again.v[i]), bytes_str(bins->v[i])));
+    mp_bins_fini(&again);
+    buf_fini(&packed);
+    buf_fini(&back);
+    json_fini(&tape);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct str in = {(const char *)data, size};
+    struct str skipped = in, read = in;
+    struct mp_bins bins = {.n = 0};
+    struct buf out;
+    buf_init(&out, OUT_MAX);
+    int skip = mp_skip(&skipped);
+    int rc = mp_to_json(&read, &out, DEPTH, &bins);
+    if (rc == 0) {
+        expect(skip == 0 && skipped.p == read.p);
+        pack_and_unpack(buf_str(&out), &bins);
+    }
+    mp_bins_fini(&bins);
+    buf_fini(&out);
+    return 0;
+}
