@@ -63,7 +63,7 @@ static void on_presence_event(void *owner, struct str nsp, struct str group,
         return;
     struct adapter *a = container_of(n, struct adapter, by_nsp);
     if (a->ops->presence)
-        a->ops->presence(a->host, group, key, meta, what);
+        a->ops->presence(a->host, group, key, meta, (int)what);
 }
 
 static void on_presence_peer(void *owner, struct str node, struct str name,
