@@ -380,8 +380,10 @@ void sio_server_stop(struct sio_server *srv)
 static void on_signal(evutil_socket_t sig, short what, void *arg)
 {
     (void)what;
+    struct sio_server *srv = arg;
     log_info("signal", "name=%s", sig == SIGTERM ? "SIGTERM" : "SIGINT");
-    sio_server_stop(arg);
+    srv->signalled = true;
+    sio_server_stop(srv);
 }
 
 /* Close frames and last responses are in the streams' hands now; peers that do
@@ -395,6 +397,25 @@ static void let_go(struct sio_server *srv)
             return;
         loop_turn(srv->loop, until - now);
     }
+}
+
+/* libevent puts the old dispositions back; a second signal that came while the
+ * program cleans up would then end it in the middle. */
+static void stop_listening_to_signals(const struct sio_server *srv,
+                                      struct event *term, struct event *intr)
+{
+    sigset_t both, old;
+    sigemptyset(&both);
+    sigaddset(&both, SIGTERM);
+    sigaddset(&both, SIGINT);
+    sigprocmask(SIG_BLOCK, &both, &old);
+    event_free(term);
+    event_free(intr);
+    if (srv->signalled) {
+        signal(SIGTERM, SIG_IGN);
+        signal(SIGINT, SIG_IGN);
+    }
+    sigprocmask(SIG_SETMASK, &old, NULL);
 }
 
 int sio_server_run(struct sio_server *srv)
@@ -413,8 +434,7 @@ int sio_server_run(struct sio_server *srv)
     while (!srv->stopping)
         loop_turn(srv->loop, UINT64_MAX);
     let_go(srv);
-    event_free(term);
-    event_free(intr);
+    stop_listening_to_signals(srv, term, intr);
     return 0;
 }
 

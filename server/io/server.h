@@ -32,6 +32,7 @@ struct sio_server {
     char name[80];
     char error[CONFIG_ERR_MAX];
     bool stopping;
+    bool signalled; /* that is why it stops */
 };
 
 struct json *server_tape_get(struct sio_server *srv);

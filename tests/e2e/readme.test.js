@@ -53,3 +53,19 @@ test('the program of the README compiles against the installed library and chats
       await chat.stop();
     }
   });
+
+test('the README names every setting, and no other', async () => {
+  const printed = await run(path.join(BUILD, 'confab'), ['--print-config']);
+  const keys = [];
+  let section = '';
+  for (const line of printed.output.split('\n')) {
+    const m = /^( *)([a-z_]+):/.exec(line);
+    if (m && !m[1]) section = m[2];
+    else if (m) keys.push(`${section}.${m[2]}`);
+  }
+  const readme = fs.readFileSync(path.join(ROOT, 'README.md'), 'utf8');
+  const table = /## Configuration([^]*?)\n## /.exec(readme)[1];
+  const named = [...table.matchAll(/^\| (`[^|]*) \|/gm)]
+    .flatMap((m) => [...m[1].matchAll(/`([a-z_.]+)`/g)].map((k) => k[1]));
+  assert.deepEqual(named.sort(), keys.sort());
+});
