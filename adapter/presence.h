@@ -27,24 +27,7 @@
 #ifndef CONFAB_ADAPTER_PRESENCE_H
 #define CONFAB_ADAPTER_PRESENCE_H
 
-#include "adapter/adapter.h"
-#include "adapter/wire_presence.h"
-
-enum { PRESENCE_PEERS_MAX = 1000 };
-
-enum presence_peer { PEER_FOUND, PEER_LEFT, PEER_LOST };
-
-struct presence_ops {
-    /* One message for the channel; borrowed. */
-    void (*send)(void *owner, struct str message);
-    /* An entry of this or another node came, changed or went. Must not change
-     * presence. */
-    void (*event)(void *owner, struct str nsp, struct str group, struct str key,
-                  struct str meta, enum presence_event what);
-    /* Another node; `name` is what it calls itself. */
-    void (*peer)(void *owner, struct str node, struct str name,
-                 enum presence_peer what);
-};
+#include "adapter/presence_peers.h"
 
 struct presence;
 

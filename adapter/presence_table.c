@@ -241,3 +241,13 @@ void presence_entry_free(struct presence_entry *e)
     mem_free(e->meta_text);
     mem_free(e);
 }
+
+void presence_table_clear(struct presence_table *t, struct presence_source *s)
+{
+    while (!list_empty(&s->order)) {
+        struct presence_entry *e =
+            container_of(s->order.next, struct presence_entry, in_source);
+        presence_table_remove(t, e);
+        presence_entry_free(e);
+    }
+}

@@ -83,6 +83,8 @@ struct presence_entry *presence_table_find(const struct presence_source *s,
  * by presence_entry_free. */
 void presence_table_remove(struct presence_table *t, struct presence_entry *e);
 void presence_entry_free(struct presence_entry *e);
+/* Removes and frees all entries of the source. */
+void presence_table_clear(struct presence_table *t, struct presence_source *s);
 
 /* The entries of a group, or of an own member; NULL when there are none. */
 struct presence_bag *presence_table_group(const struct presence_table *t,

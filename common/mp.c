@@ -93,7 +93,9 @@ static void put_number(struct buf *b, const struct json *j, uint32_t node)
         mp_put_uint(b, u);
         return;
     }
-    (void)json_double(j, node, &d);
+    /* JavaScript reads what no double can hold as an infinity. */
+    if (!json_double(j, node, &d))
+        d = json_text(j, node).p[0] == '-' ? -INFINITY : INFINITY;
     /* 2^63 and 2^64 are exact as doubles, their predecessors are not. */
     if (d != floor(d))
         mp_put_double(b, d);

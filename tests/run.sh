@@ -12,6 +12,7 @@
 #
 # Everything that servers print goes to files under build/test-output. The last
 # line is "N passed, N failed"; the exit status is 0 when none failed.
+# shellcheck disable=SC2317  # functions are called by name and by traps
 set -u
 cd "$(dirname "$0")/.." || exit 2
 root=$PWD
@@ -85,7 +86,7 @@ unit() {
         ok=$(grep -c '^ok ' "$tap")
         bad=$(grep -c '^not ok ' "$tap")
         # a crash, a sanitizer's report or no test at all is a failure, too
-        if [ "$bad" = 0 ] && { [ $status != 0 ] || [ "$ok" = 0 ]; }; then bad=1; fi
+        if [ "$bad" = 0 ] && { [ "$status" != 0 ] || [ "$ok" = 0 ]; }; then bad=1; fi
         good=$((good + ok))
         wrong=$((wrong + bad))
         if [ "$bad" = 0 ]; then
@@ -160,20 +161,25 @@ compose() {
     fi
 }
 
-for part in "${@:-unit e2e cluster browser}"; do
-    for p in $part; do
-        case $p in
-        unit | compose) "$p" ;;
-        e2e | cluster | browser) javascript "$p" ;;
-        *)
-            echo "usage: tests/run.sh [unit|e2e|cluster|browser|compose]..." >&2
-            exit 2
-            ;;
-        esac
+# All of it is read before any of it runs: editing this file meanwhile is safe.
+main() {
+    local part p
+    for part in "${@:-unit e2e cluster browser}"; do
+        for p in $part; do
+            case $p in
+            unit | compose) "$p" ;;
+            e2e | cluster | browser) javascript "$p" ;;
+            *)
+                echo "usage: tests/run.sh [unit|e2e|cluster|browser|compose]..." >&2
+                exit 2
+                ;;
+            esac
+        done
     done
-done
+    echo
+    printf '%s\n' "${summary[@]}"
+    echo "$passed passed, $failed failed"
+    [ "$failed" = 0 ] && [ "$passed" != 0 ]
+}
 
-echo
-printf '%s\n' "${summary[@]}"
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ] && [ "$passed" != 0 ]
+main "$@"; exit

@@ -100,7 +100,7 @@ start() { # NAME
     node) command=(node --expose-gc tests/bench/server.js) ;;
     esac
     # taskset becomes the server: the process id is the server's.
-    taskset -c $server_core "${command[@]}" >"$out/$name.log" 2>&1 &
+    taskset -c $server_core "${command[@]}" >"$out/$name.log" 2>&1 8>&- &
     pids[$name]=$!
     until ports[$name]=$(sed -n 's/.*ready on .*:\([0-9]*\)$/\1/p' "$out/$name.log") &&
         [ -n "${ports[$name]}" ]; do
@@ -183,8 +183,14 @@ memory() { # REPEAT
     done
 }
 
-dependencies
+# Two at a time would measure each other, and write the same files.
 mkdir -p "$out"
+exec 8>"$out/lock"
+flock -n 8 || {
+    echo "bench: waiting for another benchmark to end" >&2
+    flock 8
+}
+dependencies
 : >"$out/runs.jsonl"
 for ((i = 0; i < REPEATS; i++)); do
     [[ $parts == *" fanout "* || $parts == *" echo "* ]] && speed $i

@@ -206,7 +206,8 @@ void swarm_turn(struct swarm *s, int ms)
         struct wire *w = events[i].data.ptr;
         struct client *c = client_of(w);
         if ((events[i].events & ~(uint32_t)EPOLLOUT) && !wire_read(w, &ops))
-            die("client %u: the server has closed the connection", c->index);
+            die("client %u: the connection has ended: %s", c->index,
+                errno ? strerror(errno) : "closed, or no frame of ours");
         if (w->out.len && (!w->blocked || events[i].events & EPOLLOUT))
             swarm_flush(c);
     }

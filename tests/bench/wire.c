@@ -149,6 +149,7 @@ bool wire_read(struct wire *w, const struct wire_ops *ops)
     size_t len = w->in.len;
     if (len >= INPUT_BYTES)
         return false;
+    errno = 0;
     ssize_t n = read(w->fd, input + len, INPUT_BYTES - len);
     if (n <= 0)
         return n < 0 && (errno == EAGAIN || errno == EINTR);

@@ -40,7 +40,7 @@ void wire_init(struct wire *w, int fd, bool masks);
 void wire_fini(struct wire *w);
 
 /* Reads once and hands up what is complete. False when the connection is of no
- * more use. */
+ * more use; errno is 0 when that is not the kernel's word. */
 bool wire_read(struct wire *w, const struct wire_ops *ops);
 
 /* Both only queue; wire_flush writes. */

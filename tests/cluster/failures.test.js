@@ -163,6 +163,7 @@ describe('people are counted', () => {
     const s = await connect(survivor.url);
     const t = await connect(victim.url);
     const mine = (await ask(s, 'add user', 'survivor')).numUsers;
+    await t.inbox.take('user joined');
     await ask(t, 'add user', 'other');
     await s.inbox.take('user joined');
     await victim.kill9();
@@ -266,7 +267,9 @@ describe('Redis dies', () => {
   test('people are counted right after that', async () => {
     const [a, b] = [await connect(cluster.nodes[0].url, '/chat'), await connect(cluster.nodes[1].url, '/chat')];
     await ask(a, 'add user', 'a');
+    assert.deepEqual(await b.inbox.take('user joined'), [{ username: 'a', numUsers: 1 }]);
     assert.equal((await ask(b, 'add user', 'b')).numUsers, 2);
+    assert.deepEqual(await a.inbox.take('user joined'), [{ username: 'b', numUsers: 2 }]);
   });
 
   test('a node that starts without Redis serves, and joins when it comes', async () => {

@@ -279,7 +279,8 @@ describe('the end', () => {
     const { id } = s;
     fixture.signal('SIGTERM');
     await reasonOf(s, 15000);
-    await fixture.stop(15000);
+    assert.deepEqual(await fixture.exits(15000), { code: 0, signal: null });
+    await fixture.stop();
     assert.match(fixture.output(), new RegExp(`^gone ${id} server shutting down$`, 'm'));
   });
 

@@ -127,6 +127,14 @@ static void other_numbers_are_doubles(void **state)
     assert_packs("1e300", "cb7e37e43c8800759c");
 }
 
+static void numbers_beyond_a_double_are_infinite(void **state)
+{
+    (void)state;
+    assert_packs("1e400", "cb7ff0000000000000");
+    assert_packs("-1e400", "cbfff0000000000000");
+    assert_unpacks("cb7ff0000000000000", "null");
+}
+
 static void text_and_containers_take_their_shortest_form(void **state)
 {
     (void)state;
@@ -428,6 +436,7 @@ int main(void)
         cmocka_unit_test(integers_take_their_shortest_form),
         cmocka_unit_test(whole_numbers_are_integers_however_they_are_spelled),
         cmocka_unit_test(other_numbers_are_doubles),
+        cmocka_unit_test(numbers_beyond_a_double_are_infinite),
         cmocka_unit_test(text_and_containers_take_their_shortest_form),
         cmocka_unit_test(placeholders_become_their_attachments),
         cmocka_unit_test(without_attachments_a_placeholder_is_an_object),
