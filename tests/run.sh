@@ -137,7 +137,7 @@ javascript() { # PART
     dependencies || return
     [ -n "${TEST_SERVER:-}" ] || build all "$BUILD/tests/fixture" || return
     mkdir -p "$TEST_OUTPUT"
-    group node --test --test-concurrency=1 --test-timeout=300000 \
+    group timeout -k 10 1500 node --test --test-concurrency=1 \
         ${TEST_NAME:+--test-name-pattern="$TEST_NAME"} \
         --test-reporter=spec --test-reporter-destination=stdout \
         --test-reporter=tap --test-reporter-destination="$tap" "${files[@]}"
