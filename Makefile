@@ -59,7 +59,7 @@ BUNDLE := build/bundle/socket.io.js
 .DEFAULT_GOAL := all
 .SECONDARY:
 .PHONY: all help deps deps-test run cluster test test-unit test-e2e test-cluster \
-	test-browser test-compose test-asan lint fmt fuzz bench install clean
+	test-browser test-compose test-asan conformance lint fmt fuzz bench install clean
 
 all: $(BUILD)/confab $(BUILD)/libconfab.a ## build the node and the library
 
@@ -74,7 +74,7 @@ deps: ## install what building and running need (Debian, root or sudo)
 deps-test: ## install what the tests need
 	$(Q)deploy/deps.sh test
 
-NEED_LIBS := $(filter-out help deps deps-test clean run cluster test test-% bench lint fuzz fmt,$(or $(MAKECMDGOALS),all))
+NEED_LIBS := $(filter-out help deps deps-test clean run cluster test test-% conformance bench lint fuzz fmt,$(or $(MAKECMDGOALS),all))
 ifneq ($(NEED_LIBS),)
 MISSING := $(shell deploy/deps.sh check)
 ifneq ($(MISSING),)
@@ -155,6 +155,10 @@ test: deps-test ## everything
 test-unit test-e2e test-cluster test-browser test-compose: deps-test ## one part of `make test`
 	$(Q)$(MAKE) all $(BUILD)/tests/fixture
 	$(Q)tests/run.sh $(@:test-%=%)
+
+conformance: deps-test ## the protocol's numbered checks, with a list of the results
+	$(Q)$(MAKE) all $(BUILD)/tests/fixture
+	$(Q)tests/run.sh conformance
 
 test-asan: deps-test ## the suites under AddressSanitizer and UBSan
 	$(Q)$(MAKE) BUILD=build/asan SANITIZE=1 all build/asan/tests/fixture

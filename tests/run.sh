@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Runs the tests.
 #
-#   tests/run.sh [unit|e2e|cluster|browser|compose]...   default: all but compose
+#   tests/run.sh [unit|e2e|conformance|cluster|browser|compose]...
+#                      default: all but compose
 #
 # Environment:
 #   BUILD=build        what is tested; build/asan for the sanitized build
-#   TEST_SERVER=       "reference" runs e2e against the official Node.js server,
-#                      which tests the tests
+#   TEST_SERVER=       "reference" runs e2e and conformance against the official
+#                      Node.js server, which tests the tests
 #   TEST_ONLY=         only the test files whose name contains this
 #   TEST_NAME=         only tests whose name matches this regular expression
 #
@@ -150,6 +151,17 @@ javascript() { # PART
     count "$part" "$good" "$wrong"
 }
 
+# Ends with a list of the numbered checks and what became of each.
+conformance() {
+    local tap=$TEST_OUTPUT/conformance.tap all=all
+    rm -f "$tap"
+    javascript conformance
+    [ -e "$tap" ] || return
+    [ -n "${TEST_ONLY:-}${TEST_NAME:-}" ] && all=
+    echo
+    node tests/conformance/list.js "$tap" $all || failed=$((failed + 1))
+}
+
 # ---- docker compose ----------------------------------------------------------
 
 compose() {
@@ -164,13 +176,13 @@ compose() {
 # All of it is read before any of it runs: editing this file meanwhile is safe.
 main() {
     local part p
-    for part in "${@:-unit e2e cluster browser}"; do
+    for part in "${@:-unit e2e conformance cluster browser}"; do
         for p in $part; do
             case $p in
-            unit | compose) "$p" ;;
+            unit | conformance | compose) "$p" ;;
             e2e | cluster | browser) javascript "$p" ;;
             *)
-                echo "usage: tests/run.sh [unit|e2e|cluster|browser|compose]..." >&2
+                echo "usage: tests/run.sh [unit|e2e|conformance|cluster|browser|compose]..." >&2
                 exit 2
                 ;;
             esac
