@@ -112,7 +112,8 @@ static void take_payload(struct session *s, struct str body)
         body = buf_str(&repaired);
     }
     struct str packet;
-    while (s->state == SESSION_OPEN && str_next(&body, EIO_SEPARATOR, &packet))
+    while (s->state != SESSION_CLOSED &&
+           str_next(&body, EIO_SEPARATOR, &packet))
         session_on_packet(s, packet);
     buf_fini(&repaired);
 }

@@ -199,6 +199,9 @@ static void on_text(struct session *s, const struct eio_packet *p)
 
 void session_on_packet(struct session *s, struct str text)
 {
+    /* The client is done, too: no need to wait for a poll that never comes. */
+    if (s->state == SESSION_CLOSING && text.len > 0 && text.p[0] == '1')
+        session_end(s, REASON_TRANSPORT_CLOSE);
     if (s->state != SESSION_OPEN)
         return;
     struct buf scratch;

@@ -238,6 +238,14 @@ test('109 the server closes, over polling: 41, then 6 and 1', async () => {
   isError(await s.get(), 1);
 });
 
+test('109 the server closes, over polling: a close packet of the client ends the wait', async () => {
+  const s = await polled(server);
+  isOk(await s.post('42["disconnect-me",true]'));
+  assert.equal(String((await s.get()).body), '42["bye"]\x1e41');
+  isOk(await s.post('1'));
+  isError(await s.get(), 1);
+});
+
 test('110 what a middleware emits comes before the CONNECT reply', async () => {
   const ws = await opened(server, { connect: false });
   ws.text('40/private,{"token":"secret"}');
