@@ -132,23 +132,27 @@ static void ws_end(struct websocket *ws)
     loop_reap(ws->loop, &ws->task);
 }
 
-static void send_close(struct websocket *ws, unsigned code)
+/* `payload` is a close frame's: a code and perhaps a reason, or nothing. */
+static void close_with(struct websocket *ws, struct str payload)
 {
-    char frame[4] = {(char)0x88, 0, (char)(code >> 8), (char)(code & 0xff)};
-    size_t len = code ? 4 : 2;
-    frame[1] = (char)(len - 2);
-    struct bytes *b = bytes_new((struct str){frame, len});
+    struct buf frame;
+    if (ws->closed)
+        return;
+    buf_init(&frame, 128);
+    buf_add(&frame, (struct str){(char[]){(char)0x88, (char)payload.len}, 2});
+    buf_add(&frame, payload);
+    struct bytes *b = bytes_new(buf_str(&frame));
+    buf_fini(&frame);
     stream_send(ws->stream, b);
     bytes_unref(b);
+    stream_close(ws->stream, LINGER_MS);
+    ws_end(ws);
 }
 
 void websocket_close(struct websocket *ws, unsigned code)
 {
-    if (ws->closed)
-        return;
-    send_close(ws, code);
-    stream_close(ws->stream, LINGER_MS);
-    ws_end(ws);
+    char payload[2] = {(char)(code >> 8), (char)(code & 0xff)};
+    close_with(ws, (struct str){payload, code ? 2 : 0});
 }
 
 void websocket_abort(struct websocket *ws)
@@ -159,16 +163,14 @@ void websocket_abort(struct websocket *ws)
     ws_end(ws);
 }
 
-/* The peer's fault or wish: answer and tell the owner. */
-static void end_by_peer(struct websocket *ws, unsigned code, bool clean)
+/* The peer's fault: answer and tell the owner. */
+static void end_by_peer(struct websocket *ws, unsigned code)
 {
     const struct websocket_ops *ops = ws->ops;
     void *owner = ws->owner;
-    if (!clean)
-        metrics_add(code == CODE_TOO_BIG ? M_PAYLOAD_TOO_LARGE : M_BAD_FRAME,
-                    1);
+    metrics_add(code == CODE_TOO_BIG ? M_PAYLOAD_TOO_LARGE : M_BAD_FRAME, 1);
     websocket_close(ws, code);
-    ops->on_close(owner, clean);
+    ops->on_close(owner, false);
 }
 
 /* ---- sending ------------------------------------------------------------- */
@@ -251,18 +253,18 @@ static bool close_code_valid(unsigned code)
 
 static void on_close_frame(struct websocket *ws, struct str payload)
 {
-    if (payload.len == 0) {
-        end_by_peer(ws, 0, true);
-        return;
-    }
+    const struct websocket_ops *ops = ws->ops;
+    void *owner = ws->owner;
     const unsigned char *p = (const unsigned char *)payload.p;
     unsigned code = payload.len >= 2 ? (unsigned)p[0] << 8 | p[1] : 0;
-    if (!close_code_valid(code))
-        end_by_peer(ws, CODE_PROTOCOL, false);
-    else if (!utf8_valid(str_from(payload, 2)))
-        end_by_peer(ws, CODE_UTF8, false);
-    else
-        end_by_peer(ws, code, true);
+    if (payload.len > 0 && !close_code_valid(code)) {
+        end_by_peer(ws, CODE_PROTOCOL);
+    } else if (!utf8_valid(str_from(payload, 2))) {
+        end_by_peer(ws, CODE_UTF8);
+    } else {
+        close_with(ws, payload);
+        ops->on_close(owner, true);
+    }
 }
 
 static void on_control(struct websocket *ws, uint8_t opcode, struct str payload)
@@ -308,7 +310,7 @@ static void message_end(struct websocket *ws, struct rx *rx, struct str data)
     bool binary = rx->opcode == WSLAY_BINARY_FRAME;
     rx->opcode = 0;
     if (!binary && rx->utf8 != 0) {
-        end_by_peer(ws, CODE_UTF8, false);
+        end_by_peer(ws, CODE_UTF8);
         return;
     }
     ws->ops->on_message(ws->owner, data, binary);
@@ -321,7 +323,7 @@ static void data_chunk(struct websocket *ws, struct rx *rx,
                        const struct wslay_frame_iocb *f, struct str chunk)
 {
     if (rx->opcode == WSLAY_TEXT_FRAME && !utf8_feed(&rx->utf8, chunk)) {
-        end_by_peer(ws, CODE_UTF8, false);
+        end_by_peer(ws, CODE_UTF8);
         return;
     }
     bool last = f->fin && rx->frame_left == 0;
@@ -340,7 +342,7 @@ static void frame_chunk(struct websocket *ws, struct rx *rx,
     if (!rx->in_frame) {
         unsigned code = frame_begin(ws, rx, f);
         if (code) {
-            end_by_peer(ws, code, false);
+            end_by_peer(ws, code);
             return;
         }
     }
@@ -382,7 +384,7 @@ static void receive(struct websocket *ws, struct str data)
         ws->rx = rx_get(ws->limits);
     struct rx *rx = ws->rx;
     if (rx->raw == 0 && declares_too_much(ws, data)) {
-        end_by_peer(ws, CODE_TOO_BIG, false);
+        end_by_peer(ws, CODE_TOO_BIG);
         return;
     }
     rx->input = data;
@@ -393,7 +395,7 @@ static void receive(struct websocket *ws, struct str data)
         if (n == WSLAY_ERR_WANT_READ)
             break;
         if (n < 0) {
-            end_by_peer(ws, CODE_PROTOCOL, false);
+            end_by_peer(ws, CODE_PROTOCOL);
             break;
         }
         frame_chunk(ws, rx, &f);

@@ -129,8 +129,8 @@ test('65 fragments, with a ping between them', async () => {
   assert.equal((await ws.frame()).payload.toString('hex'), '010203');
 });
 
-test('66 the client closes: its code comes back, transport close', async () => {
-  for (const code of ['03e8', '']) {
+test('66 the client closes: its code and reason come back, transport close', async () => {
+  for (const code of ['03e8', '', '03e8627965']) {
     const ws = await opened(server);
     ws.write(frame(8, Buffer.from(code, 'hex')));
     await closed(ws, code);
