@@ -130,9 +130,9 @@ void session_close(struct session *s)
         return;
     }
     /* Polling with no GET here: the next one gets what is queued, the one after
-     * it the close packet. */
+     * it the close packet. A client that is about to upgrade sends no GET any
+     * more, so the upgrade may complete and takes what is queued. */
     set_state(s, SESSION_CLOSING);
-    upgrade_cancel(s);
     timer_stop(&s->slow);
     s->beat.fire = on_close_wait;
     loop_timer(s->engine->loop, &s->beat, CLOSE_WAIT_MS);
@@ -310,6 +310,17 @@ static struct bytes *as_base64(const struct bytes *frame)
     return text;
 }
 
+static void transmit(struct session *s, struct bytes *frame)
+{
+    if (!frame->binary || !s->b64) {
+        websocket_send(s->ws, frame);
+        return;
+    }
+    struct bytes *text = as_base64(frame);
+    websocket_send(s->ws, text);
+    bytes_unref(text);
+}
+
 void session_send(struct session *s, struct bytes *frame)
 {
     if (s->state != SESSION_OPEN || s->overrun) {
@@ -320,12 +331,8 @@ void session_send(struct session *s, struct bytes *frame)
         bytesq_push(&s->out, frame);
         if (s->get)
             loop_flush(s->engine->loop, &s->task);
-    } else if (frame->binary && s->b64) {
-        struct bytes *text = as_base64(frame);
-        websocket_send(s->ws, text);
-        bytes_unref(text);
     } else {
-        websocket_send(s->ws, frame);
+        transmit(s, frame);
     }
     if (queued(s) > s->engine->settings.output_queue_bytes)
         over_limit(s);
@@ -346,9 +353,15 @@ void session_attach(struct session *s, struct websocket *ws)
     /* What waited for a poll goes first. */
     struct bytes *b;
     while ((b = bytesq_take(&s->out))) {
-        session_send(s, b);
+        transmit(s, b);
         bytes_unref(b);
     }
+    if (s->state == SESSION_CLOSING) {
+        session_end(s, REASON_FORCED_CLOSE);
+        return;
+    }
+    if (queued(s) > s->engine->settings.output_queue_bytes)
+        over_limit(s);
     /* A pong that was due on the old transport may come on the new one. */
     if (s->pong_due)
         loop_timer(s->engine->loop, &s->beat,

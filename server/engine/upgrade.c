@@ -79,8 +79,7 @@ static void on_message(void *owner, struct str data, bool binary)
     struct upgrade *u = owner;
     if (!binary && str_eq(data, STR("2probe")))
         on_probe(u);
-    else if (!binary && str_eq(data, STR("5")) &&
-             u->session->state == SESSION_OPEN)
+    else if (!binary && str_eq(data, STR("5")))
         switch_over(u);
     else
         upgrade_cancel(u->session);

@@ -55,6 +55,15 @@ test('73 what waits between 3probe and 5 comes over the WebSocket, once and in o
   await stays(ws);
 });
 
+test('73 what the server said before it closed comes over the WebSocket, too', async () => {
+  const { s, ws } = await probed(server);
+  isOk(await s.post('42["disconnect-me",true]'));
+  ws.text('5');
+  assert.equal(await ws.textFrame(), '42["bye"]');
+  assert.equal(await ws.textFrame(), '41');
+  await closed(ws);
+});
+
 test('74 a second WebSocket during or after the upgrade: 101, closed', async () => {
   const { s, ws } = await probed(server);
   await closed(await besides(s));
@@ -117,7 +126,7 @@ test('79 5 with a GET still parked: the GET gets 1', async () => {
 
 test('80 transport=polling on an upgrade request opens nothing', async () => {
   const s = await polled(server);
-  // the official server answers 101 and closes, confab may answer 400
+  // 101 and a close frame, or a plain refusal: clients cannot tell
   const ws = await WebSocketConnection.open(server, s.path).catch((e) => e);
   if (ws instanceof Error) assert.equal(ws.response.status, 400);
   else await closed(ws);
