@@ -159,7 +159,7 @@ conformance() {
     [ -e "$tap" ] || return
     [ -n "${TEST_ONLY:-}${TEST_NAME:-}" ] && all=
     echo
-    node tests/conformance/list.js "$tap" $all || failed=$((failed + 1))
+    node tests/conformance/list.js "$tap" "$all" || failed=$((failed + 1))
 }
 
 # ---- docker compose ----------------------------------------------------------
