@@ -58,7 +58,7 @@ finish() {
     for name in "${!pids[@]}"; do
         kill -KILL "${pids[$name]}" 2>/dev/null
     done
-    wait
+    wait 2>/dev/null # says "Killed" for each
     exit "$1"
 }
 trap 'finish 130' INT
