@@ -222,6 +222,7 @@ static void start_engine(struct sio_server *srv)
         .slot_header = s->slot_header,
         .cors = {s->cors_origins, s->cors_credentials},
     };
+    srv->parser = &parser_text;
     srv->parser_limits = (struct parser_limits){
         .json = {s->json_depth, s->json_values},
         .event_name_bytes = s->event_name_bytes,
