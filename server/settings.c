@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 static const char *const adapters[] = {"auto", "memory", "redis", NULL};
+static const char *const parsers[] = {"text", "msgpack", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const formats[] = {"text", "json", NULL};
 
@@ -57,6 +58,8 @@ static const struct config_field fields[] = {
          "header by which the balancer names this node's slot"),
     BOOL("engine.serve_client", serve_client, "true",
          "serve socket.io.js and its variants below engine.path"),
+    ENUM("engine.parser", parser, "text", parsers,
+         "text, or msgpack for clients with socket.io-msgpack-parser"),
     U32("limits.header_bytes", header_bytes, "8192", 512, 65536,
         "request line and headers together"),
     U32("limits.header_count", header_count, "64", 8, 128, "headers"),

@@ -25,6 +25,7 @@ struct settings {
     bool cors_credentials;
     char *slot_header;
     bool serve_client;
+    uint32_t parser; /* enum settings_parser */
 
     uint32_t header_bytes;
     uint32_t header_count;
@@ -53,6 +54,8 @@ struct settings {
 
 /* auto: redis when redis.url is set, else memory. */
 enum settings_adapter { SETTINGS_AUTO, SETTINGS_MEMORY, SETTINGS_REDIS };
+
+enum settings_parser { SETTINGS_TEXT, SETTINGS_MSGPACK };
 
 extern const struct config_table settings_table;
 

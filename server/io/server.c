@@ -17,6 +17,7 @@
 #include "server/http/bundle.h"
 #include "server/io/client.h"
 #include "server/io/namespace.h"
+#include "server/io/parser_msgpack.h"
 #include "server/ops.h"
 
 enum {
@@ -223,6 +224,8 @@ static void start_engine(struct sio_server *srv)
         .slot_header = s->slot_header,
         .cors = {s->cors_origins, s->cors_credentials},
     };
+    srv->parser =
+        s->parser == SETTINGS_MSGPACK ? &parser_msgpack : &parser_text;
     srv->parser_limits = (struct parser_limits){
         .json = {s->json_depth, s->json_values},
         .event_name_bytes = s->event_name_bytes,
