@@ -222,6 +222,8 @@ static void start_engine(struct sio_server *srv)
         .slot_header = s->slot_header,
         .http_compression = s->http_compression,
         .http_compression_bytes = s->http_compression_threshold_bytes,
+        .message_deflate = s->per_message_deflate,
+        .message_deflate_bytes = s->deflate_threshold_bytes,
         .cors = {s->cors_origins, s->cors_credentials},
     };
     srv->parser_limits = (struct parser_limits){
