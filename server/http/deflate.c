@@ -41,7 +41,7 @@ static z_stream *compressor(enum coding format)
     static const int window[] = {[CODING_NONE] = -WINDOW,
                                  [CODING_GZIP] = WINDOW + GZIP_FORMAT,
                                  [CODING_DEFLATE] = WINDOW};
-    static z_stream streams[3];
+    static z_stream streams[N_CODINGS];
     z_stream *z = &streams[format];
     if (z->state) {
         deflateReset(z);

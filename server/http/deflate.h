@@ -18,7 +18,7 @@ bool deflate_message(struct str body, struct buf *out);
 MUST_CHECK int inflate_message(struct str data, struct buf *out);
 
 /* Content codings of HTTP bodies; `deflate` is the zlib format. */
-enum coding { CODING_NONE, CODING_GZIP, CODING_DEFLATE };
+enum coding { CODING_NONE, CODING_GZIP, CODING_DEFLATE, N_CODINGS };
 
 /* What an Accept-Encoding header prefers of these: by quality, then the one
  * that it names, then the one that it names first. */
