@@ -21,6 +21,10 @@ struct settings {
     uint32_t upgrade_timeout_ms;
     uint32_t connect_timeout_ms;
     uint32_t max_payload_bytes;
+    bool http_compression;
+    uint32_t http_compression_threshold_bytes;
+    bool per_message_deflate;
+    uint32_t deflate_threshold_bytes;
     char *cors_origins;
     bool cors_credentials;
     char *slot_header;

@@ -222,6 +222,10 @@ static void start_engine(struct sio_server *srv)
         .slow_consumer_ms = s->slow_consumer_ms,
         .max_sessions = s->sessions,
         .slot_header = s->slot_header,
+        .http_compression = s->http_compression,
+        .http_compression_bytes = s->http_compression_threshold_bytes,
+        .message_deflate = s->per_message_deflate,
+        .message_deflate_bytes = s->deflate_threshold_bytes,
         .cors = {s->cors_origins, s->cors_credentials},
     };
     srv->parser =
