@@ -43,7 +43,7 @@ LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack
 endif
 LDFLAGS += -Wl,--as-needed
 LDLIBS := $(shell pkg-config --libs $(PKGS) $(MSGPACK) 2>/dev/null) \
-	-lwslay -lhttp_parser -lm
+	-lwslay -lhttp_parser -lz -lm
 
 # The library is everything but main and the chat application; the bundle is
 # the official browser client, taken from npm and embedded.

@@ -143,10 +143,13 @@ struct bytes *buf_take(struct buf *b)
     if (!b->b || (spare > 64 && spare > b->cap / 4))
         set_cap(b, b->len);
     struct bytes *out = b->b;
+    /* Field by field: an assignment of the whole could write its padding, which
+     * is where the content begins. */
+    out->deflated = NULL;
     out->refs = 1;
     out->len = (uint32_t)b->len;
     out->head = 0;
-    out->binary = 0;
+    out->binary = out->dense = 0;
     b->b = NULL;
     b->len = b->cap = 0;
     return out;

@@ -8,10 +8,7 @@ struct bytes *bytes_new(struct str s)
 {
     assert(s.len <= UINT32_MAX);
     struct bytes *b = mem_alloc(sizeof(*b) + s.len);
-    b->refs = 1;
-    b->len = (uint32_t)s.len;
-    b->head = 0;
-    b->binary = 0;
+    *b = (struct bytes){.refs = 1, .len = (uint32_t)s.len};
     if (s.len > 0)
         memcpy(b->p, s.p, s.len);
     return b;
@@ -29,6 +26,8 @@ void bytes_unref(struct bytes *b)
     if (!b)
         return;
     assert(b->refs > 0);
-    if (--b->refs == 0)
-        mem_free(b);
+    if (--b->refs > 0)
+        return;
+    bytes_unref(b->deflated);
+    mem_free(b);
 }

@@ -9,8 +9,8 @@ set -eu
 msgpack=libmsgpack-dev
 if apt-cache show libmsgpack-c-dev >/dev/null 2>&1; then msgpack=libmsgpack-c-dev; fi
 
-build="gcc make pkg-config libevent-dev libhiredis-dev libwslay-dev $msgpack \
- libyaml-dev libhttp-parser-dev libssl-dev ca-certificates"
+build="gcc libc6-dev make pkg-config libevent-dev libhiredis-dev libwslay-dev $msgpack \
+ libyaml-dev libhttp-parser-dev libssl-dev zlib1g-dev ca-certificates"
 cluster="redis-server haproxy"
 tests="libcmocka-dev libjansson-dev clang libclang-rt-dev clang-format clang-tidy cppcheck \
  pmccabe chromium curl procps git"

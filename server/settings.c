@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 static const char *const adapters[] = {"auto", "memory", "redis", NULL};
+static const char *const parsers[] = {"text", "msgpack", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const formats[] = {"text", "json", NULL};
 
@@ -49,6 +50,15 @@ static const struct config_field fields[] = {
         "a connection that joins no namespace is closed after it"),
     U32("engine.max_payload_bytes", max_payload_bytes, "1000000", 64,
         64 * 1024 * 1024, "largest message and request body from a client"),
+    BOOL("engine.http_compression", http_compression, "true",
+         "compress polling responses for clients that accept gzip or deflate"),
+    U32("engine.http_compression_threshold_bytes",
+        http_compression_threshold_bytes, "1024", 0, 1 << 30,
+        "shorter ones are not"),
+    BOOL("engine.per_message_deflate", per_message_deflate, "false",
+         "compress WebSocket messages for clients that offer it (RFC 7692)"),
+    U32("engine.deflate_threshold_bytes", deflate_threshold_bytes, "1024", 0,
+        1 << 30, "shorter ones are not"),
     {"engine.cors_origins", CFG_LIST, AT(cors_origins), "", 0, 8192, NULL,
      "origins that browsers may connect from; * = all; empty = no CORS", false},
     BOOL("engine.cors_credentials", cors_credentials, "false",
@@ -57,6 +67,8 @@ static const struct config_field fields[] = {
          "header by which the balancer names this node's slot"),
     BOOL("engine.serve_client", serve_client, "true",
          "serve socket.io.js and its variants below engine.path"),
+    ENUM("engine.parser", parser, "text", parsers,
+         "text, or msgpack for clients with socket.io-msgpack-parser"),
     U32("limits.header_bytes", header_bytes, "8192", 512, 65536,
         "request line and headers together"),
     U32("limits.header_count", header_count, "64", 8, 128, "headers"),

@@ -21,10 +21,15 @@ struct settings {
     uint32_t upgrade_timeout_ms;
     uint32_t connect_timeout_ms;
     uint32_t max_payload_bytes;
+    bool http_compression;
+    uint32_t http_compression_threshold_bytes;
+    bool per_message_deflate;
+    uint32_t deflate_threshold_bytes;
     char *cors_origins;
     bool cors_credentials;
     char *slot_header;
     bool serve_client;
+    uint32_t parser; /* enum settings_parser */
 
     uint32_t header_bytes;
     uint32_t header_count;
@@ -53,6 +58,8 @@ struct settings {
 
 /* auto: redis when redis.url is set, else memory. */
 enum settings_adapter { SETTINGS_AUTO, SETTINGS_MEMORY, SETTINGS_REDIS };
+
+enum settings_parser { SETTINGS_TEXT, SETTINGS_MSGPACK };
 
 extern const struct config_table settings_table;
 

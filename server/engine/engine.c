@@ -48,6 +48,8 @@ struct engine *engine_new(struct loop *l, const struct engine_settings *s,
     e->ws_limits = (struct websocket_limits){
         .message_bytes = s->max_payload_bytes,
         .fragments = s->fragments_per_message,
+        .deflate = s->message_deflate,
+        .deflate_bytes = s->message_deflate_bytes,
     };
     e->ops = ops;
     e->on_session = on_session;
@@ -258,7 +260,7 @@ static void on_upgrade(struct engine *e, struct http_request *r,
 {
     struct str why;
     bool versions;
-    if (websocket_check(r, &why, &versions) < 0) {
+    if (websocket_check(r, &e->ws_limits, &why, &versions) < 0) {
         metrics_add(M_BAD_HANDSHAKE, 1);
         refuse_plain(r, why, versions);
         return;

@@ -20,6 +20,10 @@ struct engine_settings {
     uint32_t output_queue_bytes;
     uint32_t slow_consumer_ms;
     uint32_t max_sessions;
+    bool http_compression;
+    uint32_t http_compression_bytes; /* shorter payloads go as they are */
+    bool message_deflate;
+    uint32_t message_deflate_bytes;
     const char *slot_header; /* names our balancer slot; "" = none */
     struct cors cors;
 };

@@ -5,16 +5,22 @@
 #include "common/utf8.h"
 #include "server/engine/eio_packet.h"
 #include "server/engine/engine.h"
+#include "server/http/deflate.h"
 
 /* ---- down ---------------------------------------------------------------- */
 
-static void respond(struct session *s, struct http_request *r, const char *type,
-                    struct str body, unsigned status)
+static const char payload_type[] = "text/plain; charset=UTF-8";
+
+/* `body` is encoded already, as `coding` says. */
+static void respond_encoded(struct session *s, struct http_request *r,
+                            const char *type, struct str body, unsigned status,
+                            enum coding coding)
 {
     struct buf headers;
     struct str agent;
     buf_init(&headers, 16 * 1024);
     cors_headers(&s->engine->settings.cors, r, &headers);
+    buf_add(&headers, coding_header(coding));
     struct http_response resp = {.status = status,
                                  .headers = buf_str(&headers),
                                  .type = type,
@@ -29,9 +35,34 @@ static void respond(struct session *s, struct http_request *r, const char *type,
     buf_fini(&headers);
 }
 
+static void respond(struct session *s, struct http_request *r, const char *type,
+                    struct str body, unsigned status)
+{
+    respond_encoded(s, r, type, body, status, CODING_NONE);
+}
+
 void polling_send(struct session *s, struct http_request *r, struct str body)
 {
-    respond(s, r, "text/plain; charset=UTF-8", body, 200);
+    const struct engine_settings *set = &s->engine->settings;
+    enum coding coding = CODING_NONE;
+    struct str accept;
+    if (set->http_compression && body.len >= set->http_compression_bytes &&
+        http_header(r, STR("accept-encoding"), &accept))
+        coding = coding_accepted(accept);
+    struct buf encoded;
+    if (coding == CODING_NONE || !coding_encode(coding, body, &encoded)) {
+        respond(s, r, payload_type, body, 200);
+        return;
+    }
+    respond_encoded(s, r, payload_type, buf_str(&encoded), 200, coding);
+    buf_fini(&encoded);
+}
+
+/* The engine's own packets are never compressed, whatever the threshold. */
+static void send_own(struct session *s, struct http_request *r,
+                     struct str packets)
+{
+    respond(s, r, payload_type, packets, 200);
 }
 
 void polling_release(struct session *s, const char *packet)
@@ -40,7 +71,7 @@ void polling_release(struct session *s, const char *packet)
     if (!r)
         return;
     s->get = NULL;
-    polling_send(s, r, str_of(packet));
+    send_own(s, r, str_of(packet));
 }
 
 void polling_flush(struct session *s)
@@ -88,9 +119,9 @@ static void on_get(struct session *s, struct http_request *r)
         return;
     }
     if (s->state == SESSION_CLOSING && bytesq_empty(&s->out)) {
-        polling_send(s, r,
-                     STR("6\x1e"
-                         "1"));
+        send_own(s, r,
+                 STR("6\x1e"
+                     "1"));
         session_end(s, REASON_FORCED_CLOSE);
         return;
     }

@@ -1,7 +1,10 @@
 #include "server/http/bundle.h"
 
+#include <assert.h>
+
 #include "common/embed.h"
 #include "common/mem.h"
+#include "server/http/deflate.h"
 
 EMBED(bundle_version, "build/bundle/version");
 EMBED(bundle_js, "build/bundle/socket.io.js");
@@ -39,6 +42,7 @@ struct route_of {
     struct bundle *bundle;
     const struct file *file;
     char *path;
+    struct bytes *encoded[N_CODINGS]; /* made at first use */
 };
 
 struct bundle {
@@ -65,12 +69,29 @@ static bool tag_matches(struct str sent)
            str_eq((struct str){sent.p + 1, v.len}, v);
 }
 
+static struct str content(struct route_of *rt, enum coding c)
+{
+    const struct file *f = rt->file;
+    struct str plain = {f->start,
+                        (size_t)((uintptr_t)f->end - (uintptr_t)f->start)};
+    struct buf b;
+    if (c == CODING_NONE)
+        return plain;
+    if (!rt->encoded[c]) {
+        bool ok = coding_encode(c, plain, &b);
+        assert(ok); /* no file is that large */
+        (void)ok;
+        rt->encoded[c] = buf_take(&b);
+    }
+    return bytes_str(rt->encoded[c]);
+}
+
 static void serve(void *arg, struct http_request *r)
 {
-    const struct route_of *rt = arg;
+    struct route_of *rt = arg;
     const struct file *f = rt->file;
     struct buf headers;
-    struct str tag;
+    struct str tag, accept;
     buf_init(&headers, 16 * 1024);
     cors_headers(rt->bundle->cors, r, &headers);
     struct http_response resp = {.status = 304};
@@ -82,8 +103,11 @@ static void serve(void *arg, struct http_request *r)
         buf_add(&headers, STR("ETag: \""));
         buf_add(&headers, bundle_version());
         buf_add(&headers, STR("\"\r\n"));
-        resp.body = (struct str){
-            f->start, (size_t)((uintptr_t)f->end - (uintptr_t)f->start)};
+        enum coding c = http_header(r, STR("accept-encoding"), &accept)
+                            ? coding_accepted(accept)
+                            : CODING_NONE;
+        buf_add(&headers, coding_header(c));
+        resp.body = content(rt, c);
     }
     resp.headers = buf_str(&headers);
     http_respond(r, &resp);
@@ -101,8 +125,11 @@ struct bundle *bundle_new(struct http_server *s, struct str path,
         buf_add(&name, path);
         buf_add(&name, str_of(files[i].name));
         struct str full = buf_str(&name);
-        b->route[i] =
-            (struct route_of){b, &files[i], mem_strndup(full.p, full.len)};
+        b->route[i] = (struct route_of){
+            .bundle = b,
+            .file = &files[i],
+            .path = mem_strndup(full.p, full.len),
+        };
         http_route(s, str_of(b->route[i].path), false, serve, &b->route[i]);
         buf_fini(&name);
     }
@@ -113,7 +140,10 @@ void bundle_free(struct bundle *b)
 {
     if (!b)
         return;
-    for (size_t i = 0; i < N_FILES; i++)
+    for (size_t i = 0; i < N_FILES; i++) {
         mem_free(b->route[i].path);
+        for (size_t c = 0; c < N_CODINGS; c++)
+            bytes_unref(b->route[i].encoded[c]);
+    }
     mem_free(b);
 }

@@ -9,14 +9,17 @@
 #include "common/metrics.h"
 #include "common/sha1.h"
 #include "common/utf8.h"
+#include "server/http/deflate.h"
+#include "server/http/extension.h"
 
 enum {
     LINGER_MS = 30000, /* as the official server waits for the peer's close */
     POOL_MAX = 32,
     CONTROL_MAX = 125,
     CODE_PROTOCOL = 1002,
-    CODE_UTF8 = 1007,
+    CODE_UTF8 = 1007, /* and other content that cannot be read */
     CODE_TOO_BIG = 1009,
+    FIRST_COMPRESSED = 0x40, /* RSV1 in a frame's first byte */
 };
 
 /* What receiving needs: borrowed from the pool while bytes of a message or of a
@@ -33,6 +36,7 @@ struct rx {
     uint32_t utf8;
     uint8_t opcode; /* of the message under way; 0 = none */
     bool in_frame;
+    bool compressed; /* the message under way is */
     uint8_t control_len;
     char control[CONTROL_MAX];
 };
@@ -47,6 +51,7 @@ struct websocket {
     struct loop_task task;
     struct loop *loop;
     struct bytes *early; /* input that came with the handshake */
+    uint8_t window_bits; /* of permessage-deflate; 0 = not agreed on */
     bool closed;
 };
 
@@ -184,10 +189,10 @@ struct bytes *ws_frame_new(size_t len, bool binary, char **body)
 {
     size_t head = head_size(len);
     struct bytes *b = mem_alloc(sizeof(*b) + head + len + 1);
-    b->refs = 1;
-    b->len = (uint32_t)(head + len);
-    b->head = (uint8_t)head;
-    b->binary = binary;
+    *b = (struct bytes){.refs = 1,
+                        .len = (uint32_t)(head + len),
+                        .head = (uint8_t)head,
+                        .binary = binary};
     unsigned char *p = (unsigned char *)b->p;
     p[0] = binary ? 0x82 : 0x81;
     p[1] = (unsigned char)(head == 2 ? len : head == 4 ? 126 : 127);
@@ -197,10 +202,41 @@ struct bytes *ws_frame_new(size_t len, bool binary, char **body)
     return b;
 }
 
+/* Fills in frame->deflated, or finds that it is not worth it. */
+static void compress_frame(struct bytes *frame)
+{
+    struct buf packed;
+    char *body;
+    buf_init(&packed, frame->len);
+    if (deflate_message(bytes_body(frame), &packed)) {
+        frame->deflated = ws_frame_new(packed.len, frame->binary, &body);
+        memcpy(body, buf_ptr(&packed), packed.len);
+        frame->deflated->p[0] |= FIRST_COMPRESSED;
+    } else {
+        frame->dense = true;
+    }
+    buf_fini(&packed);
+}
+
+/* The frame as this connection gets it. Every connection gets the same
+ * compressed bytes, made with the largest window: a peer with a smaller one can
+ * read them if the whole message fits into its window, since no reference goes
+ * back further than that. */
+static struct bytes *frame_for(const struct websocket *ws, struct bytes *frame)
+{
+    size_t len = bytes_body(frame).len;
+    if (ws->window_bits == 0 || len < ws->limits->deflate_bytes ||
+        (ws->window_bits < 15 && len > (size_t)1 << ws->window_bits))
+        return frame;
+    if (!frame->deflated && !frame->dense)
+        compress_frame(frame);
+    return frame->deflated ? frame->deflated : frame;
+}
+
 void websocket_send(struct websocket *ws, struct bytes *frame)
 {
     if (!ws->closed)
-        stream_send(ws->stream, frame);
+        stream_send(ws->stream, frame_for(ws, frame));
 }
 
 size_t websocket_queued(const struct websocket *ws)
@@ -283,7 +319,11 @@ static unsigned frame_begin(struct websocket *ws, struct rx *rx,
                             const struct wslay_frame_iocb *f)
 {
     bool control = wslay_is_ctrl_frame(f->opcode);
-    if (!f->mask || f->rsv || (f->opcode > 2 && !control) || f->opcode > 10)
+    bool starts = f->opcode == WSLAY_TEXT_FRAME ||
+                  f->opcode == WSLAY_BINARY_FRAME; /* a message */
+    unsigned allowed = ws->window_bits && starts ? WSLAY_RSV1_BIT : 0;
+    if (!f->mask || (f->rsv & ~allowed) || (f->opcode > 2 && !control) ||
+        f->opcode > 10)
         return CODE_PROTOCOL;
     size_t len = (size_t)f->payload_length;
     rx->frame_raw = head_size(len) + 4 + len;
@@ -296,6 +336,7 @@ static unsigned frame_begin(struct websocket *ws, struct rx *rx,
         return CODE_PROTOCOL;
     if (f->opcode) {
         rx->opcode = f->opcode;
+        rx->compressed = f->rsv != 0;
         rx->utf8 = 0;
         rx->fragments = 0;
     }
@@ -305,10 +346,30 @@ static unsigned frame_begin(struct websocket *ws, struct rx *rx,
     return 0;
 }
 
+static void inflate_and_deliver(struct websocket *ws, struct str data,
+                                bool binary)
+{
+    struct buf plain;
+    buf_init(&plain, ws->limits->message_bytes);
+    int rc = inflate_message(data, &plain);
+    if (rc < 0)
+        end_by_peer(ws, rc == ERR_LIMIT ? CODE_TOO_BIG : CODE_UTF8);
+    else if (!binary && !utf8_valid(buf_str(&plain)))
+        end_by_peer(ws, CODE_UTF8);
+    else
+        ws->ops->on_message(ws->owner, buf_str(&plain), binary);
+    buf_fini(&plain);
+}
+
 static void message_end(struct websocket *ws, struct rx *rx, struct str data)
 {
     bool binary = rx->opcode == WSLAY_BINARY_FRAME;
     rx->opcode = 0;
+    if (rx->compressed) {
+        inflate_and_deliver(ws, data, binary);
+        buf_clear(&rx->message);
+        return;
+    }
     if (!binary && rx->utf8 != 0) {
         end_by_peer(ws, CODE_UTF8);
         return;
@@ -322,7 +383,8 @@ static void message_end(struct websocket *ws, struct rx *rx, struct str data)
 static void data_chunk(struct websocket *ws, struct rx *rx,
                        const struct wslay_frame_iocb *f, struct str chunk)
 {
-    if (rx->opcode == WSLAY_TEXT_FRAME && !utf8_feed(&rx->utf8, chunk)) {
+    if (rx->opcode == WSLAY_TEXT_FRAME && !rx->compressed &&
+        !utf8_feed(&rx->utf8, chunk)) {
         end_by_peer(ws, CODE_UTF8);
         return;
     }
@@ -469,11 +531,6 @@ static bool key_valid(struct str key)
     return true;
 }
 
-static bool token_char(char c)
-{
-    return c > 0x20 && c < 0x7f && !strchr("()<>@,;:\\\"/[]?={}", c);
-}
-
 /* First of the offered subprotocols; false when the header is malformed. */
 static bool first_protocol(struct str offered, struct str *first)
 {
@@ -494,9 +551,29 @@ static bool first_protocol(struct str offered, struct str *first)
     return have;
 }
 
-int websocket_check(const struct http_request *r, struct str *why,
+/* The header may come several times; together they are one list. */
+static int read_offers(const struct http_request *r,
+                       const struct websocket_limits *limits,
+                       struct deflate_terms *terms)
+{
+    struct str name, value;
+    *terms = (struct deflate_terms){0};
+    for (size_t i = 0; limits->deflate && http_header_at(r, i, &name, &value);
+         i++) {
+        if (!str_ieq(name, STR("sec-websocket-extensions")))
+            continue;
+        int rc = extension_offers(value, terms);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+int websocket_check(const struct http_request *r,
+                    const struct websocket_limits *limits, struct str *why,
                     bool *versions)
 {
+    struct deflate_terms terms;
     struct str v, first;
     *versions = false;
     if (!http_header(r, STR("upgrade"), &v) || !str_ieq(v, STR("websocket"))) {
@@ -516,6 +593,10 @@ int websocket_check(const struct http_request *r, struct str *why,
     if (http_header(r, STR("sec-websocket-protocol"), &v) &&
         !first_protocol(v, &first)) {
         *why = STR("Invalid Sec-WebSocket-Protocol header");
+        return ERR_PROTO;
+    }
+    if (read_offers(r, limits, &terms) < 0) {
+        *why = STR("Invalid or unacceptable Sec-WebSocket-Extensions header");
         return ERR_PROTO;
     }
     return 0;
@@ -538,6 +619,7 @@ struct websocket *websocket_accept(struct http_request *r, struct str headers,
                                    const struct websocket_ops *ops, void *owner)
 {
     struct str key = STR(""), offered, protocol;
+    struct deflate_terms terms;
     struct buf out;
     buf_init(&out, 16 * 1024);
     http_header(r, STR("sec-websocket-key"), &key);
@@ -552,11 +634,14 @@ struct websocket *websocket_accept(struct http_request *r, struct str headers,
         buf_add(&out, protocol);
         buf_add(&out, STR("\r\n"));
     }
+    if (read_offers(r, limits, &terms) == 0)
+        extension_answer(&terms, &out);
     buf_add(&out, headers);
     buf_add(&out, STR("\r\n"));
 
     struct websocket *ws = mem_zalloc(sizeof(*ws));
     ws->limits = limits;
+    ws->window_bits = terms.window_bits;
     ws->ops = ops;
     ws->owner = owner;
     ws->loop = http_loop(r);

@@ -4,7 +4,7 @@
  * ours. A connection holds a frame context and a buffer only while a message is
  * under way; otherwise they wait in a pool for whoever needs them. Text is
  * checked to be UTF-8. Sending: whole frames as shared bytes (ws_frame_new),
- * made once however many connections send them.
+ * made once however many connections send them, and compressed at most once.
  *
  * The owner gets on_close exactly once unless it closed the connection itself;
  * after either, the websocket must not be used. */
@@ -18,6 +18,8 @@ struct websocket;
 struct websocket_limits {
     uint32_t message_bytes;
     uint32_t fragments;
+    bool deflate;           /* accept permessage-deflate */
+    uint32_t deflate_bytes; /* shorter messages are sent uncompressed */
 };
 
 struct websocket_ops {
@@ -33,7 +35,8 @@ struct websocket_ops {
 /* Checks the opening handshake. 0, or an error whose plain text (an HTTP
  * response body) is put into `*why`; `*versions` says that the supported
  * versions must be named. */
-int websocket_check(const struct http_request *r, struct str *why,
+int websocket_check(const struct http_request *r,
+                    const struct websocket_limits *limits, struct str *why,
                     bool *versions);
 /* Accepts a checked handshake: sends 101 with `headers` (whole lines) at its
  * end, and ends the request. `limits` must outlive it. Messages come from the

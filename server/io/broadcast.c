@@ -109,10 +109,11 @@ int sio_presence_set(struct sio_socket *s, struct sio_str group,
     if (rc == 0 && p.n_bins)
         rc = SIO_ERR_ARG;
     if (rc == 0)
-        adapter_presence_set(s->ns->adapter, str_from_sio(group),
-                             (struct str){s->id, ID_LEN}, buf_str(&p.json));
+        rc =
+            adapter_presence_set(s->ns->adapter, str_from_sio(group),
+                                 (struct str){s->id, ID_LEN}, buf_str(&p.json));
     pack_fini(&p);
-    return rc;
+    return rc == ERR_PROTO ? SIO_ERR_ARG : rc;
 }
 
 void sio_presence_clear(struct sio_socket *s, struct sio_str group)

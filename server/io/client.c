@@ -2,6 +2,7 @@
 
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "server/io/outbound.h"
 #include "server/io/socket.h"
 
 /* A state error, in the official words; a packet that cannot be decoded leaves
@@ -57,15 +58,26 @@ static struct sio_socket *find_socket(const struct client *c, struct str nsp)
     return NULL;
 }
 
+void client_send(struct client *c, const struct parser_out *p)
+{
+    struct bytes *frames[OUTBOUND_FRAMES_MAX];
+    size_t n = outbound_encode(c->server->parser, p, frames);
+    for (size_t i = 0; i < n; i++) {
+        session_send(c->session, frames[i]);
+        bytes_unref(frames[i]);
+    }
+}
+
 /* ---- packets by type ----------------------------------------------------- */
 
 static void refuse_connect(struct client *c, struct str nsp, struct str data)
 {
     metrics_add(M_BAD_CONNECT, 1);
-    struct bytes *b =
-        parser_encode(PACKET_CONNECT_ERROR, nsp, PACKET_NO_ACK, data, 0);
-    session_send(c->session, b);
-    bytes_unref(b);
+    struct parser_out out = {.type = PACKET_CONNECT_ERROR,
+                             .ack = PACKET_NO_ACK,
+                             .nsp = nsp,
+                             .data = data};
+    client_send(c, &out);
 }
 
 static void on_connect(struct client *c, const struct packet_head *h,
@@ -129,26 +141,32 @@ static void begin_partial(struct client *c, struct str text, uint32_t want)
     c->partial = p;
 }
 
-static void on_text(struct client *c, struct str text)
+static void on_packet(struct client *c, struct str message,
+                      parser_decode_fn *decode)
 {
-    if (c->partial) {
-        bad_packet(c, ERR_PROTO); /* text where an attachment was due */
-        return;
-    }
-    struct packet_head h;
+    struct parser_in in = {0};
     struct json *tape = server_tape_get(c->server);
-    int rc = parser_decode(text, &c->server->parser_limits, tape, &h);
+    int rc = decode(message, &c->server->parser_limits, tape, &in);
     if (rc < 0)
         bad_packet(c, rc);
-    else if (h.n_bins)
-        begin_partial(c, text, h.n_bins);
+    else if (in.head.n_bins > in.bins.n)
+        begin_partial(c, message, in.head.n_bins);
     else
-        route(c, &h, tape, NULL);
+        route(c, &in.head, tape, in.bins.v);
+    parser_in_fini(&in);
     server_tape_put(c->server);
 }
 
-/* The text is parsed again now that all is here, rather than keeping a tape per
- * waiting connection. */
+static void on_text(struct client *c, struct str text)
+{
+    if (c->partial)
+        bad_packet(c, ERR_PROTO); /* text where an attachment was due */
+    else
+        on_packet(c, text, c->server->parser->text);
+}
+
+/* Only the text form has them. The text is parsed again now that all is here,
+ * rather than keeping a tape per waiting connection. */
 static void finish_partial(struct client *c)
 {
     struct client_partial *p = c->partial;
@@ -171,7 +189,7 @@ static void on_binary(struct client *c, struct str data)
 {
     struct client_partial *p = c->partial;
     if (!p) {
-        bad_packet(c, ERR_PROTO);
+        on_packet(c, data, c->server->parser->binary);
         return;
     }
     p->bytes += data.len;

@@ -3,7 +3,7 @@
 #ifndef CONFAB_SERVER_IO_CLIENT_H
 #define CONFAB_SERVER_IO_CLIENT_H
 
-#include "common/packet.h"
+#include "server/io/parser.h"
 #include "server/io/server.h"
 
 /* A binary packet whose attachments are still coming. */
@@ -29,6 +29,8 @@ struct client {
 void *client_new(void *server, struct session *s);
 extern const struct session_ops client_ops;
 
+/* Encodes and queues a packet; the session must be there. */
+void client_send(struct client *c, const struct parser_out *p);
 /* Sends DISCONNECT for every socket and closes the connection. */
 void client_disconnect_all(struct client *c);
 /* A socket has been admitted: the connection may stay. */

@@ -2,9 +2,9 @@
 
 #include "common/mem.h"
 #include "server/http/websocket.h"
-#include "server/io/parser.h"
 
-struct bytes *outbound_binary(struct str data)
+/* An attachment as a frame of its own. */
+static struct bytes *binary_frame(struct str data)
 {
     char *body;
     struct bytes *b = ws_frame_new(data.len, true, &body);
@@ -13,18 +13,35 @@ struct bytes *outbound_binary(struct str data)
     return b;
 }
 
-const struct packet_frames *outbound_frames(struct packet *p,
-                                            enum outbound_parser parser)
+size_t outbound_encode(const struct parser_ops *parser,
+                       const struct parser_out *p,
+                       struct bytes *frames[OUTBOUND_FRAMES_MAX])
 {
-    if (p->encoded[parser])
-        return p->encoded[parser];
-    size_t n = 1 + (size_t)p->n_bins;
+    size_t n = 0;
+    frames[n] = parser->encode(p);
+    if (!frames[n++])
+        return 0;
+    for (size_t i = 0; parser->bins_apart && i < p->n_bins; i++)
+        frames[n++] = binary_frame(bytes_body(p->bins[i]));
+    return n;
+}
+
+const struct packet_frames *outbound_frames(struct packet *p,
+                                            const struct parser_ops *parser)
+{
+    if (p->encoded[parser->kind])
+        return p->encoded[parser->kind];
+    struct parser_out out = {.type = (enum packet_type)p->type,
+                             .ack = p->ack,
+                             .nsp = p->nsp,
+                             .data = p->data ? bytes_str(p->data) : STR(""),
+                             .bins = p->bins,
+                             .n_bins = p->n_bins};
+    struct bytes *frames[OUTBOUND_FRAMES_MAX];
+    size_t n = outbound_encode(parser, &out, frames);
     struct packet_frames *f = mem_alloc(sizeof(*f) + n * sizeof(f->v[0]));
     f->n = (uint32_t)n;
-    f->v[0] = parser_encode((enum packet_type)p->type, p->nsp, p->ack,
-                            p->data ? bytes_str(p->data) : STR(""), p->n_bins);
-    for (unsigned i = 0; i < p->n_bins; i++)
-        f->v[1 + i] = outbound_binary(bytes_body(p->bins[i]));
-    p->encoded[parser] = f;
+    memcpy(f->v, frames, n * sizeof(f->v[0]));
+    p->encoded[parser->kind] = f;
     return f;
 }

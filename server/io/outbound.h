@@ -3,13 +3,17 @@
 #ifndef CONFAB_SERVER_IO_OUTBOUND_H
 #define CONFAB_SERVER_IO_OUTBOUND_H
 
-#include "common/packet.h"
+#include "server/io/parser.h"
 
-enum outbound_parser { OUTBOUND_TEXT };
+enum { OUTBOUND_FRAMES_MAX = 1 + PACKET_BINS_MAX };
 
+/* Makes the frames of a packet that goes to one place, with one reference each;
+ * returns how many. None when it cannot be encoded. */
+size_t outbound_encode(const struct parser_ops *parser,
+                       const struct parser_out *p,
+                       struct bytes *frames[OUTBOUND_FRAMES_MAX]);
+/* Those of a shared one. */
 const struct packet_frames *outbound_frames(struct packet *p,
-                                            enum outbound_parser parser);
-/* An attachment as a frame of its own. */
-struct bytes *outbound_binary(struct str data);
+                                            const struct parser_ops *parser);
 
 #endif

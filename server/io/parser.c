@@ -2,11 +2,7 @@
 
 #include "server/http/websocket.h"
 
-/* Largest whole number that JavaScript counts exactly; ids beyond it would come
- * back changed. */
-#define ACK_MAX ((UINT64_C(1) << 53) - 1)
-
-static const struct str reserved[] = {
+static const struct str reserved_names[] = {
     STR_INIT("connect"),     STR_INIT("connect_error"),
     STR_INIT("disconnect"),  STR_INIT("disconnecting"),
     STR_INIT("newListener"), STR_INIT("removeListener"),
@@ -14,8 +10,9 @@ static const struct str reserved[] = {
 
 bool parser_reserved(struct str event)
 {
-    for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
-        if (str_eq(event, reserved[i]))
+    for (size_t i = 0; i < sizeof(reserved_names) / sizeof(reserved_names[0]);
+         i++) {
+        if (str_eq(event, reserved_names[i]))
             return true;
     }
     return false;
@@ -86,31 +83,40 @@ static int take_ack(struct str *text, struct packet_head *out)
         digits = str_from(digits, 1);
     while (digits.len > 0 && is_blank(digits.p[digits.len - 1]))
         digits.len--;
-    if (digits.len > 0 && !str_to_u64(digits, ACK_MAX, &id))
+    if (digits.len > 0 && !str_to_u64(digits, PARSER_ACK_MAX, &id))
         return ERR_LIMIT;
     out->ack = (int64_t)id;
     *text = str_from(*text, n);
     return 0;
 }
 
+int parser_check_name(const struct json *tape, uint32_t name, uint32_t max,
+                      bool *reserved)
+{
+    *reserved = false;
+    if (json_type(tape, name) != JSON_STRING)
+        return 0;
+    /* Six bytes of text per character at most, and two quotes. */
+    if (json_text(tape, name).len > (size_t)max * 6 + 2)
+        return ERR_LIMIT;
+    struct buf scratch;
+    buf_init(&scratch, (size_t)max * 6);
+    struct str s = json_string_view(tape, name, &scratch);
+    bool too_long = s.len > max;
+    *reserved = parser_reserved(s);
+    buf_fini(&scratch);
+    return too_long ? ERR_LIMIT : 0;
+}
+
 static int check_event(const struct json *tape, uint32_t max_name)
 {
     uint32_t name = json_first(tape, 0);
-    if (name == JSON_NONE)
+    bool reserved;
+    if (name == JSON_NONE || (json_type(tape, name) != JSON_NUMBER &&
+                              json_type(tape, name) != JSON_STRING))
         return ERR_PROTO;
-    if (json_type(tape, name) == JSON_NUMBER)
-        return 0;
-    if (json_type(tape, name) != JSON_STRING)
-        return ERR_PROTO;
-    /* Six bytes of text per character at most, and two quotes. */
-    if (json_text(tape, name).len > (size_t)max_name * 6 + 2)
-        return ERR_LIMIT;
-    struct buf scratch;
-    buf_init(&scratch, (size_t)max_name * 6);
-    struct str s = json_string_view(tape, name, &scratch);
-    int rc = s.len > max_name ? ERR_LIMIT : parser_reserved(s) ? ERR_PROTO : 0;
-    buf_fini(&scratch);
-    return rc;
+    int rc = parser_check_name(tape, name, max_name, &reserved);
+    return rc == 0 && reserved ? ERR_PROTO : rc;
 }
 
 static int check_payload(const struct packet_head *h, const struct json *tape,
@@ -221,3 +227,36 @@ struct bytes *parser_encode(enum packet_type type, struct str nsp, int64_t ack,
         memcpy(body + i, data.p, data.len);
     return b;
 }
+
+/* ---- the table ----------------------------------------------------------- */
+
+void parser_in_fini(struct parser_in *in)
+{
+    buf_fini(&in->text);
+    mp_bins_fini(&in->bins);
+}
+
+static int decode_text(struct str message, const struct parser_limits *lim,
+                       struct json *tape, struct parser_in *out)
+{
+    return parser_decode(message, lim, tape, &out->head);
+}
+
+/* Attachments come after their packet; any other binary message is too many. */
+static int refuse_binary(struct str message, const struct parser_limits *lim,
+                         struct json *tape, struct parser_in *out)
+{
+    (void)message, (void)lim, (void)tape, (void)out;
+    return ERR_PROTO;
+}
+
+static struct bytes *encode(const struct parser_out *p)
+{
+    return parser_encode(p->type, p->nsp, p->ack, p->data, p->n_bins);
+}
+
+const struct parser_ops parser_text = {.kind = PARSER_TEXT,
+                                       .bins_apart = true,
+                                       .text = decode_text,
+                                       .binary = refuse_binary,
+                                       .encode = encode};

@@ -17,11 +17,13 @@
 #include "server/http/bundle.h"
 #include "server/io/client.h"
 #include "server/io/namespace.h"
+#include "server/io/parser_msgpack.h"
 #include "server/ops.h"
 
 enum {
     FD_RESERVE = 64,     /* for Redis, logs, listeners, libraries */
     STOP_WAIT_MS = 3000, /* for close frames and responses to go out */
+    BYE_WAIT_MS = 500,   /* for the word to other nodes that we leave */
     QUERY_BYTES = 64 * 1024,
 };
 
@@ -220,8 +222,14 @@ static void start_engine(struct sio_server *srv)
         .slow_consumer_ms = s->slow_consumer_ms,
         .max_sessions = s->sessions,
         .slot_header = s->slot_header,
+        .http_compression = s->http_compression,
+        .http_compression_bytes = s->http_compression_threshold_bytes,
+        .message_deflate = s->per_message_deflate,
+        .message_deflate_bytes = s->deflate_threshold_bytes,
         .cors = {s->cors_origins, s->cors_credentials},
     };
+    srv->parser =
+        s->parser == SETTINGS_MSGPACK ? &parser_msgpack : &parser_text;
     srv->parser_limits = (struct parser_limits){
         .json = {s->json_depth, s->json_values},
         .event_name_bytes = s->event_name_bytes,
@@ -388,9 +396,9 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 
 /* Close frames and last responses are in the streams' hands now; peers that do
  * not take them in time are cut off. */
-static void let_go(struct sio_server *srv)
+static void let_go(struct sio_server *srv, uint64_t wait_ms)
 {
-    uint64_t until = loop_now(srv->loop) + STOP_WAIT_MS;
+    uint64_t until = loop_now(srv->loop) + wait_ms;
     for (;;) {
         uint64_t now = loop_now(srv->loop);
         if (stream_lingering() == 0 || now >= until)
@@ -433,7 +441,7 @@ int sio_server_run(struct sio_server *srv)
     signal(SIGPIPE, SIG_IGN);
     while (!srv->stopping)
         loop_turn(srv->loop, UINT64_MAX);
-    let_go(srv);
+    let_go(srv, STOP_WAIT_MS);
     stop_listening_to_signals(srv, term, intr);
     return 0;
 }
@@ -477,6 +485,8 @@ void sio_server_free(struct sio_server *srv)
     }
     free_namespaces(srv);
     cluster_free(srv->cluster);
+    let_go(srv, BYE_WAIT_MS);
+    stream_abort_lingering();
     loop_end_of_turn(srv->loop);
     free_documents(srv);
     for (uint32_t i = 0; i < srv->n_tapes; i++) {

@@ -13,6 +13,7 @@
 struct sio_server {
     struct loop *loop;
     struct settings settings;
+    const struct parser_ops *parser; /* of all its clients */
     struct parser_limits parser_limits;
     struct http_server *http;
     struct engine *engine;

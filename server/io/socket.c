@@ -142,14 +142,13 @@ void socket_send(struct sio_socket *s, enum packet_type type, int64_t ack,
 {
     if (!can_send(s))
         return;
-    struct bytes *b = parser_encode(type, s->ns->name, ack, data, n_bins);
-    session_send(s->client->session, b);
-    bytes_unref(b);
-    for (size_t i = 0; i < n_bins; i++) {
-        b = outbound_binary(bytes_body(bins[i]));
-        session_send(s->client->session, b);
-        bytes_unref(b);
-    }
+    struct parser_out out = {.type = type,
+                             .ack = ack,
+                             .nsp = s->ns->name,
+                             .data = data,
+                             .bins = bins,
+                             .n_bins = n_bins};
+    client_send(s->client, &out);
     metrics_add(M_DELIVERIES, 1);
 }
 
@@ -161,7 +160,7 @@ void socket_deliver(struct sio_socket *s, struct packet *p, bool is_volatile)
         metrics_add(M_DROP_VOLATILE, 1);
         return;
     }
-    const struct packet_frames *f = outbound_frames(p, OUTBOUND_TEXT);
+    const struct packet_frames *f = outbound_frames(p, s->ns->server->parser);
     for (uint32_t i = 0; i < f->n; i++)
         session_send(s->client->session, f->v[i]);
     metrics_add(M_DELIVERIES, 1);
@@ -327,8 +326,10 @@ void socket_on_event(struct sio_socket *s, const struct packet_head *h,
                      const struct json *tape, struct bytes *const *bins)
 {
     metrics_add(M_EVENTS_IN, 1);
-    if (!h->has_payload)
-        return; /* "42": an event without a name, which nobody handles */
+    /* An event without a name, which nobody handles: "42", and in MessagePack
+     * also an empty array. */
+    if (!h->has_payload || tape->nodes[0].count == 0)
+        return;
     struct sio_event e;
     event_init(&e, s, tape, true);
     e.bins = bins;

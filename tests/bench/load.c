@@ -113,6 +113,9 @@ static void run_rounds(struct run *r, bool (*round)(struct run *r, uint32_t n))
             return;
         r->rounds++;
         r->used = usage_since(from, o->pid);
+        if (r->used.server.total_ns < r->used.own_ns / 100)
+            die("process %d does nothing meanwhile: is it the server?",
+                (int)o->pid);
     } while (r->used.server.total_ns < enough);
 }
 

@@ -58,7 +58,7 @@ finish() {
     for name in "${!pids[@]}"; do
         kill -KILL "${pids[$name]}" 2>/dev/null
     done
-    wait
+    wait 2>/dev/null # says "Killed" for each
     exit "$1"
 }
 trap 'finish 130' INT
@@ -99,14 +99,17 @@ start() { # NAME
     floor) command=("$build/tests/bench/floor") ;;
     node) command=(node --expose-gc tests/bench/server.js) ;;
     esac
+    # Emptied here, not by the child: or the port could be the one before.
+    : >"$out/$name.log"
     # taskset becomes the server: the process id is the server's.
-    taskset -c $server_core "${command[@]}" >"$out/$name.log" 2>&1 8>&- &
+    taskset -c $server_core "${command[@]}" >>"$out/$name.log" 2>&1 8>&- &
     pids[$name]=$!
     until ports[$name]=$(sed -n 's/.*ready on .*:\([0-9]*\)$/\1/p' "$out/$name.log") &&
         [ -n "${ports[$name]}" ]; do
         tries=$((tries + 1))
-        [ $tries -lt 200 ] && kill -0 "${pids[$name]}" 2>/dev/null ||
+        if [ $tries = 400 ] || ! kill -0 "${pids[$name]}" 2>/dev/null; then
             give_up "$name does not start: $(cat "$out/$name.log")"
+        fi
         sleep 0.05
     done
 }

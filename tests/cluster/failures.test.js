@@ -119,13 +119,14 @@ describe('people are counted', () => {
       s.node = await nodeOf(s);
       if (!byNode.has(s.node)) byNode.set(s.node, s);
       all.push(s);
+    }
+    for (const [i, s] of all.entries()) {
       await ask(s, 'add user', `user ${i}`);
-      for (const other of byNode.values()) {
-        // this node has heard of it, too
-        if (other !== s) {
-          const [told] = await other.inbox.take('user joined');
-          assert.deepEqual(told, { username: `user ${i}`, numUsers: all.length });
-        }
+      // every node has heard of it before the next one comes
+      for (const other of all) {
+        if (other === s) continue;
+        const [told] = await other.inbox.take('user joined');
+        assert.deepEqual(told, { username: `user ${i}`, numUsers: i + 1 });
       }
     }
     const [victimName] = byNode.keys();

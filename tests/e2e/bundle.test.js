@@ -5,6 +5,7 @@ const { describe, test } = require('node:test');
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const path = require('node:path');
+const zlib = require('node:zlib');
 const { startFixture } = require('../lib/servers');
 const { serving } = require('../lib/suite');
 const { Connection, request, requestText, get } = require('../lib/raw');
@@ -26,6 +27,22 @@ for (const name of FILES.flatMap((f) => [f, `${f}.map`])) {
     assert.ok(r.body.equals(fs.readFileSync(path.join(dist, name))), 'the same bytes');
   });
 }
+
+describe('compression', () => {
+  const decoders = { gzip: zlib.gunzipSync, deflate: zlib.inflateSync };
+  for (const [accepted, coding] of [['gzip, deflate, br', 'gzip'], ['deflate', 'deflate'], ['br;q=0', undefined]]) {
+    test(`for ${accepted}: ${coding}`, async () => {
+      const plain = fs.readFileSync(path.join(dist, FILES[0]));
+      for (let i = 0; i < 2; i++) {
+        const r = await get(server, `/socket.io/${FILES[0]}`, { 'Accept-Encoding': accepted });
+        assert.equal(r.headers['content-encoding'], coding);
+        assert.equal(r.headers.etag, `"${version}"`);
+        assert.ok((decoders[coding]?.(r.body) || r.body).equals(plain), 'the same bytes');
+        if (coding) assert.ok(r.body.length < plain.length / 2);
+      }
+    });
+  }
+});
 
 describe('revalidation', () => {
   for (const tag of [`"${version}"`, `W/"${version}"`]) {

@@ -17,6 +17,7 @@ static const char upgrade[] =
     "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\n"
     "Connection: Upgrade\r\nUpgrade: websocket\r\n"
     "Sec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Extensions: permessage-deflate\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 static struct sio_server *server;
@@ -45,6 +46,8 @@ static void start(void)
     sio_server_set(server, "listen.host=127.0.0.1");
     sio_server_set(server, "listen.port=0");
     sio_server_set(server, "engine.max_payload_bytes=10000");
+    sio_server_set(server, "engine.per_message_deflate=true");
+    sio_server_set(server, "engine.deflate_threshold_bytes=16");
     int rc = sio_server_listen(server);
     assert(rc == 0);
     log_set_level(LOG_ERROR);

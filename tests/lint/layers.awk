@@ -21,6 +21,7 @@ BEGIN {
     only["openssl/"] = "common/sha1"
     only["hiredis"] = "adapter/redis"
     only["http_parser"] = "server/http/http_conn"
+    only["zlib.h"] = "server/http/deflate"
     only["wslay/"] = "server/http/websocket"
 }
 /^#include </ {
