@@ -1,5 +1,5 @@
 'use strict';
-// Checks 81 to 126: Socket.IO packets.
+// Checks 81 to 123: Socket.IO packets.
 
 const { describe, test } = require('node:test');
 const assert = require('node:assert/strict');
@@ -317,8 +317,3 @@ notBuilt('120 missed events come before the CONNECT reply', RECOVERY);
 notBuilt('121 what cannot be recovered is a new session', RECOVERY);
 notBuilt('122 which ends can be recovered from', RECOVERY);
 notBuilt('123 missed events are those of the rooms', RECOVERY);
-
-const MSGPACK = 'the msgpack parser';
-notBuilt('124 CONNECT in msgpack', MSGPACK);
-notBuilt('125 msgpack packets that are none', MSGPACK);
-notBuilt('126 msgpack over polling', MSGPACK);
