@@ -149,15 +149,48 @@ typedef void sio_connection_fn(struct sio_socket *s, void *arg);
 SIO_API void sio_on_connection(struct sio_namespace *ns, sio_connection_fn *fn,
                                void *arg);
 /* Reasons are the official ones: "transport close", "ping timeout", "client
- * namespace disconnect"... The socket has left its rooms; sending to it does
- * nothing. */
+ * namespace disconnect"... Sending to the socket does nothing any more.
+ * Disconnecting: it is still in its rooms. Disconnect, right after: it has left
+ * them. */
 typedef void sio_disconnect_fn(struct sio_socket *s, const char *reason,
                                void *arg);
+SIO_API void sio_on_disconnecting(struct sio_namespace *ns,
+                                  sio_disconnect_fn *fn, void *arg);
 SIO_API void sio_on_disconnect(struct sio_namespace *ns, sio_disconnect_fn *fn,
                                void *arg);
 typedef void sio_event_fn(struct sio_socket *s, struct sio_event *e, void *arg);
 SIO_API void sio_on(struct sio_namespace *ns, const char *event,
                     sio_event_fn *fn, void *arg);
+/* For one event, of whichever socket. */
+SIO_API void sio_once(struct sio_namespace *ns, const char *event,
+                      sio_event_fn *fn, void *arg);
+/* Before those that are there. */
+SIO_API void sio_prepend(struct sio_namespace *ns, const char *event,
+                         sio_event_fn *fn, void *arg);
+/* Takes away the handler of that function and argument, the latest when there
+ * are several; with fn NULL all of the event. Allowed at any time, for a
+ * handler that is running, too. One added while an event is handled is called
+ * for the next. */
+SIO_API void sio_off(struct sio_namespace *ns, const char *event,
+                     sio_event_fn *fn, void *arg);
+/* Called for every event (sio_event_name), before the middlewares and the
+ * event's own handlers; one that nobody handles and one that is refused come
+ * here, too. */
+SIO_API void sio_on_any(struct sio_namespace *ns, sio_event_fn *fn, void *arg);
+SIO_API void sio_off_any(struct sio_namespace *ns, sio_event_fn *fn, void *arg);
+
+/* Asked for each event before its handlers: NULL lets it pass; a message, which
+ * must stay until the error handlers have returned, refuses it. Then the next
+ * ones are not asked and the error handlers are told; the client hears nothing
+ * and gets no acknowledgement, unless one of these gives it. */
+typedef const char *sio_packet_fn(struct sio_socket *s, struct sio_event *e,
+                                  void *arg);
+SIO_API void sio_use_packet(struct sio_namespace *ns, sio_packet_fn *fn,
+                            void *arg);
+typedef void sio_error_fn(struct sio_socket *s, struct sio_event *e,
+                          const char *message, void *arg);
+SIO_API void sio_on_error(struct sio_namespace *ns, sio_error_fn *fn,
+                          void *arg);
 
 /* ---- events --------------------------------------------------------------
  *

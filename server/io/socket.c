@@ -67,12 +67,11 @@ void socket_connected(struct sio_socket *s)
     buf_fmt(&b, "{\"sid\":\"%s\"}", s->id);
     socket_send(s, PACKET_CONNECT, PACKET_NO_ACK, buf_str(&b), NULL, 0);
     buf_fini(&b);
-    struct list *n = ns->on_connection.next;
-    for (; n != &ns->on_connection && s->state == SOCKET_CONNECTED;
-         n = n->next) {
-        struct handler *h = container_of(n, struct handler, link);
+    struct handler_walk w;
+    struct handler *h = handlers_first(&w, &ns->on_connection);
+    for (; h && socket_live(s); h = handlers_next(&w))
         h->fn.connection(s, h->arg);
-    }
+    handlers_leave(&w);
 }
 
 static void wait_end(struct wait *w, struct sio_event *answer)
@@ -95,24 +94,24 @@ static void drop_acks(struct sio_socket *s)
 
 void socket_gone(struct sio_socket *s, const char *reason)
 {
-    if (s->state == SOCKET_GONE)
+    if (s->state == SOCKET_GONE || s->ending)
         return;
     bool was_connected = s->state == SOCKET_CONNECTED;
     struct sio_namespace *ns = s->ns;
-    s->state = SOCKET_GONE;
+    s->ending = true;
+    /* Off the client first: a handler may end the whole connection. */
     list_remove(&s->of_client);
     s->client->n_sockets--;
+    if (was_connected)
+        namespace_end(&ns->on_disconnecting, s, reason);
+    s->state = SOCKET_GONE;
     if (s->next)
         namespace_forget(s->next);
     adapter_remove(ns->adapter, &s->member);
     drop_acks(s);
     if (was_connected) {
         ns->n_sockets--;
-        struct list *n = ns->on_disconnect.next;
-        for (; n != &ns->on_disconnect; n = n->next) {
-            struct handler *h = container_of(n, struct handler, link);
-            h->fn.disconnect(s, reason, h->arg);
-        }
+        namespace_end(&ns->on_disconnect, s, reason);
     }
     sio_set_data(s, NULL, NULL);
     loop_reap(ns->server->loop, &s->task);
@@ -126,6 +125,8 @@ void sio_disconnect(struct sio_socket *s, bool close)
         client_disconnect_all(s->client);
         return;
     }
+    if (s->ending)
+        return;
     socket_send(s, PACKET_DISCONNECT, PACKET_NO_ACK, STR(""), NULL, 0);
     socket_gone(s, "server namespace disconnect");
 }
@@ -134,7 +135,7 @@ void sio_disconnect(struct sio_socket *s, bool close)
 
 static bool can_send(const struct sio_socket *s)
 {
-    return s->state != SOCKET_GONE && s->client->session;
+    return s->state != SOCKET_GONE && !s->ending && s->client->session;
 }
 
 void socket_send(struct sio_socket *s, enum packet_type type, int64_t ack,
@@ -155,7 +156,7 @@ void socket_send(struct sio_socket *s, enum packet_type type, int64_t ack,
 
 void socket_deliver(struct sio_socket *s, struct packet *p, bool is_volatile)
 {
-    if (s->state != SOCKET_CONNECTED || !s->client->session)
+    if (!socket_live(s) || !s->client->session)
         return;
     if (is_volatile && !session_writable(s->client->session)) {
         metrics_add(M_DROP_VOLATILE, 1);
@@ -334,13 +335,7 @@ void socket_on_event(struct sio_socket *s, const struct packet_head *h,
     e.bins = bins;
     e.n_bins = h->n_bins;
     e.ack = h->ack;
-    struct event_handlers *eh = namespace_handlers(s->ns, e.name);
-    struct list *n = eh ? eh->handlers.next : NULL;
-    for (; eh && n != &eh->handlers && s->state == SOCKET_CONNECTED;
-         n = n->next) {
-        struct handler *hd = container_of(n, struct handler, link);
-        hd->fn.event(s, &e, hd->arg);
-    }
+    namespace_event(s->ns, s, &e);
     event_fini(&e);
 }
 
@@ -350,7 +345,7 @@ int sio_join(struct sio_socket *s, struct sio_str room)
 {
     const struct settings *set = &s->ns->server->settings;
     struct str name = str_from_sio(room);
-    if (s->state == SOCKET_GONE)
+    if (s->state == SOCKET_GONE || s->ending)
         return SIO_ERR_STATE;
     if (!utf8_valid(name))
         return SIO_ERR_ARG;

@@ -2,7 +2,9 @@
  *
  *   ADMITTING --middlewares--> CONNECTED --> GONE
  *        \-------refused or left--------------^
- */
+ *
+ * A connected socket that is `ending` is still in its rooms, for the sake of
+ * the disconnecting handlers, but nothing is sent to it any more. */
 #ifndef CONFAB_SERVER_IO_SOCKET_H
 #define CONFAB_SERVER_IO_SOCKET_H
 
@@ -26,15 +28,22 @@ struct sio_socket {
     struct bytes *auth; /* NULL when CONNECT had none */
     struct loop_task task;
     uint8_t state;
+    bool ending;
     char id[ID_LEN + 1];
 };
+
+/* Connected, and not on its way out. */
+static inline bool socket_live(const struct sio_socket *s)
+{
+    return s->state == SOCKET_CONNECTED && !s->ending;
+}
 
 struct sio_socket *socket_new(struct client *c, struct sio_namespace *ns,
                               struct str auth);
 /* Admission is over: tells the client and the connection handlers. */
 void socket_connected(struct sio_socket *s);
-/* It ends, for whatever reason; tells the disconnect handlers when it had been
- * connected. Freed after the turn. */
+/* It ends, for whatever reason; tells the disconnecting and the disconnect
+ * handlers when it had been connected. Freed after the turn. */
 void socket_gone(struct sio_socket *s, const char *reason);
 
 void socket_on_event(struct sio_socket *s, const struct packet_head *h,
