@@ -129,6 +129,11 @@ SIO_API void sio_server_serve(struct sio_server *srv, const char *path,
 /* The namespace of that name, made when it does not exist; a missing leading
  * '/' is added. "/" always exists for clients. */
 SIO_API struct sio_namespace *sio_of(struct sio_server *srv, const char *name);
+/* Every namespace, in the order they were made; `each` returns false to stop.
+ */
+SIO_API void sio_namespaces(struct sio_server *srv,
+                            bool (*each)(struct sio_namespace *ns, void *arg),
+                            void *arg);
 SIO_API const char *sio_namespace_name(const struct sio_namespace *ns);
 SIO_API struct sio_server *sio_server_of(const struct sio_namespace *ns);
 
@@ -309,6 +314,33 @@ SIO_API void sio_volatile(struct sio_broadcast *b);
 /* SIO_ERR_ARG also when more rooms were named than a broadcast holds. */
 SIO_API int sio_broadcast(const struct sio_broadcast *b, const char *event,
                           const char *format, ...);
+
+/* Broadcasts to this node's sockets, for now, and waits for the acknowledgement
+ * of each. `fn` is called exactly once, never inside this call, when all have
+ * answered or gone, after timeout_ms at the latest: with the one argument of
+ * `answers`, an array of each client's first value in the order they came,
+ * binary data included, and with the number of those that did not answer. Past
+ * four times engine.max_payload_bytes further answers are missing, too. Waits
+ * for at most limits.pending_acks broadcasts of a namespace. */
+typedef void sio_answers_fn(struct sio_event *answers, size_t missing,
+                            void *arg);
+SIO_API int sio_broadcast_ack(const struct sio_broadcast *b,
+                              uint32_t timeout_ms, sio_answers_fn *fn,
+                              void *arg, const char *event, const char *format,
+                              ...);
+
+/* The sockets that a broadcast would reach on this node, for now. `each`
+ * returns false to stop; it may do anything, disconnect included; sockets that
+ * end meanwhile are left out. SIO_ERR_ARG when too many rooms were named. */
+SIO_API int sio_sockets(const struct sio_broadcast *b,
+                        bool (*each)(struct sio_socket *s, void *arg),
+                        void *arg);
+/* All that can join do; returns the first failure of one that cannot. */
+SIO_API int sio_sockets_join(const struct sio_broadcast *b,
+                             struct sio_str room);
+SIO_API int sio_sockets_leave(const struct sio_broadcast *b,
+                              struct sio_str room);
+SIO_API int sio_sockets_disconnect(const struct sio_broadcast *b, bool close);
 
 /* ---- sockets ------------------------------------------------------------- */
 

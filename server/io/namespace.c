@@ -26,7 +26,8 @@ static void deliver(void *host, struct member *to, struct packet *p,
                     bool is_volatile)
 {
     (void)host;
-    socket_deliver(container_of(to, struct sio_socket, member), p, is_volatile);
+    (void)socket_deliver(container_of(to, struct sio_socket, member), p,
+                         is_volatile);
 }
 
 static void presence(void *host, struct str group, struct str key,
@@ -76,6 +77,7 @@ struct sio_namespace *namespace_new(struct sio_server *srv, struct str name)
     ns->server = srv;
     each_handlers(ns, handlers_init);
     map_init(&ns->events, events_key);
+    list_init(&ns->questions);
     list_insert(&srv->namespaces, &ns->of_server);
     map_put(&srv->by_name, &ns->by_name);
     return ns;
@@ -369,6 +371,17 @@ void sio_off_any(struct sio_namespace *ns, sio_event_fn *fn, void *arg)
 }
 
 /* ---- facts --------------------------------------------------------------- */
+
+void sio_namespaces(struct sio_server *srv,
+                    bool (*each)(struct sio_namespace *ns, void *arg),
+                    void *arg)
+{
+    struct list *n = srv->namespaces.next;
+    for (; n != &srv->namespaces; n = n->next) {
+        if (!each(container_of(n, struct sio_namespace, of_server), arg))
+            return;
+    }
+}
 
 const char *sio_namespace_name(const struct sio_namespace *ns)
 {

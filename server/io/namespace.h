@@ -22,7 +22,9 @@ struct sio_namespace {
     struct handlers middlewares, on_connection, on_disconnecting, on_disconnect,
         on_presence;
     struct handlers packet_middlewares, on_error, on_any;
-    struct map events; /* of event_handlers */
+    struct map events;     /* of event_handlers */
+    struct list questions; /* broadcasts that wait for answers: answers.c */
+    uint32_t n_questions;
     uint64_t next_ack;
     size_t n_sockets; /* connected */
     struct str name;  /* NUL follows */

@@ -15,6 +15,7 @@
 #include "common/mem.h"
 #include "common/metrics.h"
 #include "server/http/bundle.h"
+#include "server/io/answers.h"
 #include "server/io/client.h"
 #include "server/io/namespace.h"
 #include "server/ops.h"
@@ -422,6 +423,9 @@ int sio_server_run(struct sio_server *srv)
 
 static void free_namespaces(struct sio_server *srv)
 {
+    for (struct list *n = srv->namespaces.next; n != &srv->namespaces;
+         n = n->next)
+        questions_end(container_of(n, struct sio_namespace, of_server));
     while (!list_empty(&srv->namespaces)) {
         struct sio_namespace *ns =
             container_of(srv->namespaces.next, struct sio_namespace, of_server);

@@ -6,6 +6,7 @@
 #include "common/metrics.h"
 #include "common/utf8.h"
 #include "server/http/http_query.h"
+#include "server/io/answers.h"
 #include "server/io/event.h"
 #include "server/io/outbound.h"
 #include "server/io/pack.h"
@@ -16,6 +17,8 @@ struct wait {
     struct timer timer;
     struct sio_socket *socket;
     int64_t id;
+    struct question *question; /* NULL: the socket alone was asked */
+    struct list of_question;
     sio_answer_fn *fn;
     void *arg;
 };
@@ -74,12 +77,23 @@ void socket_connected(struct sio_socket *s)
     handlers_leave(&w);
 }
 
-static void wait_end(struct wait *w, struct sio_event *answer)
+static void wait_unlink(struct wait *w)
 {
     list_remove(&w->link);
+    list_remove(&w->of_question);
     timer_stop(&w->timer);
     w->socket->n_waiting--;
-    w->fn(w->socket, answer, w->arg);
+}
+
+static void wait_end(struct wait *w, struct sio_event *answer)
+{
+    wait_unlink(w);
+    if (!w->question)
+        w->fn(w->socket, answer, w->arg);
+    else if (answer)
+        question_answered(w->question, answer);
+    else
+        question_missed(w->question);
     mem_free(w);
 }
 
@@ -154,18 +168,19 @@ void socket_send(struct sio_socket *s, enum packet_type type, int64_t ack,
     metrics_add(M_DELIVERIES, 1);
 }
 
-void socket_deliver(struct sio_socket *s, struct packet *p, bool is_volatile)
+bool socket_deliver(struct sio_socket *s, struct packet *p, bool is_volatile)
 {
     if (!socket_live(s) || !s->client->session)
-        return;
+        return false;
     if (is_volatile && !session_writable(s->client->session)) {
         metrics_add(M_DROP_VOLATILE, 1);
-        return;
+        return false;
     }
     const struct packet_frames *f = outbound_frames(p, OUTBOUND_TEXT);
     for (uint32_t i = 0; i < f->n; i++)
         session_send(s->client->session, f->v[i]);
     metrics_add(M_DELIVERIES, 1);
+    return true;
 }
 
 static int send_packed(struct sio_socket *s, enum packet_type type, int64_t ack,
@@ -219,14 +234,32 @@ static void on_ack_timeout(struct timer *t)
     wait_end(container_of(t, struct wait, timer), NULL);
 }
 
+static bool may_wait(const struct sio_socket *s)
+{
+    if (s->n_waiting < s->ns->server->settings.pending_acks)
+        return true;
+    metrics_add(M_LIMIT_ACKS, 1);
+    return false;
+}
+
+static struct wait *wait_new(struct sio_socket *s, int64_t id)
+{
+    struct wait *w = mem_zalloc(sizeof(*w));
+    w->socket = s;
+    w->id = id;
+    list_init(&w->of_question);
+    timer_init(&w->timer, on_ack_timeout);
+    list_insert(&s->waiting, &w->link);
+    s->n_waiting++;
+    return w;
+}
+
 int sio_emit_ack(struct sio_socket *s, uint32_t timeout_ms, sio_answer_fn *fn,
                  void *arg, const char *event, const char *format, ...)
 {
     struct sio_server *srv = s->ns->server;
-    if (s->n_waiting >= srv->settings.pending_acks) {
-        metrics_add(M_LIMIT_ACKS, 1);
+    if (!may_wait(s))
         return SIO_ERR_LIMIT;
-    }
     int64_t id = (int64_t)s->ns->next_ack++;
     struct pack_args args;
     va_start(args.ap, format);
@@ -234,16 +267,29 @@ int sio_emit_ack(struct sio_socket *s, uint32_t timeout_ms, sio_answer_fn *fn,
     va_end(args.ap);
     if (rc < 0)
         return rc;
-    struct wait *w = mem_zalloc(sizeof(*w));
-    w->socket = s;
-    w->id = id;
+    struct wait *w = wait_new(s, id);
     w->fn = fn;
     w->arg = arg;
-    timer_init(&w->timer, on_ack_timeout);
     loop_timer(srv->loop, &w->timer, timeout_ms);
-    list_insert(&s->waiting, &w->link);
-    s->n_waiting++;
     return 0;
+}
+
+bool socket_wait_for(struct sio_socket *s, int64_t id, struct question *q,
+                     struct list *waits)
+{
+    if (!may_wait(s))
+        return false;
+    struct wait *w = wait_new(s, id);
+    w->question = q;
+    list_insert(waits, &w->of_question);
+    return true;
+}
+
+void socket_wait_drop(struct list *of_question)
+{
+    struct wait *w = container_of(of_question, struct wait, of_question);
+    wait_unlink(w);
+    mem_free(w);
 }
 
 static struct wait *find_wait(const struct sio_socket *s, int64_t id)

@@ -12,6 +12,8 @@
 #include "server/io/client.h"
 #include "server/io/namespace.h"
 
+struct question;
+
 enum socket_state { SOCKET_ADMITTING, SOCKET_CONNECTED, SOCKET_GONE };
 
 struct sio_socket {
@@ -54,7 +56,14 @@ void socket_on_ack(struct sio_socket *s, const struct packet_head *h,
 /* Queues a packet made for this socket alone. */
 void socket_send(struct sio_socket *s, enum packet_type type, int64_t ack,
                  struct str data, struct bytes *const *bins, size_t n_bins);
-/* Queues a shared packet. */
-void socket_deliver(struct sio_socket *s, struct packet *p, bool is_volatile);
+/* Queues a shared packet; false when it could not be. */
+bool socket_deliver(struct sio_socket *s, struct packet *p, bool is_volatile);
+
+/* Waits for the client's acknowledgement of that id, for a question; false when
+ * the socket waits for too many. The wait is put on the question's list. */
+bool socket_wait_for(struct sio_socket *s, int64_t id, struct question *q,
+                     struct list *waits);
+/* Forgets the wait that is on a question's list. */
+void socket_wait_drop(struct list *of_question);
 
 #endif

@@ -165,6 +165,21 @@ function common(io, namespace) {
       for (let i = 0; i < (spec.times || 1); i++) b.emit(spec.event, ...args);
       ack(0);
     });
+    const selected = (spec) => {
+      let b = spec.from === 'others' ? socket.broadcast : namespace.except([]);
+      for (const room of spec.rooms || []) b = b.to(room);
+      for (const room of spec.except || []) b = b.except(room);
+      return spec.volatile ? b.volatile : b;
+    };
+    on('broadcast-ack', (ack, spec, ...args) => {
+      selected(spec).timeout(spec.timeout ?? 5000).emit(spec.event, ...args,
+        (error, answers) => socket.emit('answers', answers, error ? -1 : 0));
+      ack(0);
+    });
+    on('sockets', async (ack, spec) => ack((await selected(spec).fetchSockets()).map((s) => s.id)));
+    answer('sockets-join', (spec, room) => { selected(spec).socketsJoin(room); return 0; });
+    answer('sockets-leave', (spec, room) => { selected(spec).socketsLeave(room); return 0; });
+    answer('sockets-disconnect', (spec, close) => { selected(spec).disconnectSockets(close); return 0; });
     answer('send-to', (id, event, ...args) => {
       const other = namespace.sockets.get(id);
       other?.emit(event, ...args);
