@@ -90,6 +90,8 @@ static const struct config_field fields[] = {
         "rooms that a socket may be in"),
     U32("limits.namespaces_per_connection", namespaces_per_connection, "16", 1,
         1024, "namespaces joined over one connection"),
+    U32("limits.dynamic_namespaces", dynamic_namespaces, "1000", 0, 1 << 20,
+        "namespaces made for the names that clients give"),
     U32("limits.pending_acks", pending_acks, "1000", 1, 1 << 20,
         "acknowledgements awaited from one socket"),
     U32("limits.publish_queue_bytes", publish_queue_bytes, "16000000", 1024,

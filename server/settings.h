@@ -43,6 +43,7 @@ struct settings {
     uint32_t room_name_bytes;
     uint32_t rooms_per_socket;
     uint32_t namespaces_per_connection;
+    uint32_t dynamic_namespaces;
     uint32_t pending_acks;
     uint32_t publish_queue_bytes;
 

@@ -23,7 +23,8 @@
  * must not block; they may close, join, leave, emit and disconnect at will, on
  * any socket, their own included.
  *
- * Lifetimes: a server and its namespaces live until sio_server_free. A socket
+ * Lifetimes: a server and its namespaces live until sio_server_free; a dynamic
+ * namespace lives until the turn in which its last socket has gone. A socket
  * lives until its disconnect handlers have returned. An event, its values and
  * the text they lend live until the handler returns. Text given to a function
  * is copied or used up before it returns.
@@ -75,6 +76,7 @@ struct sio_socket;
 struct sio_event;
 struct sio_ack;
 struct sio_next;
+struct sio_value;
 
 /* ---- server --------------------------------------------------------------
  *
@@ -129,7 +131,20 @@ SIO_API void sio_server_serve(struct sio_server *srv, const char *path,
 /* The namespace of that name, made when it does not exist; a missing leading
  * '/' is added. "/" always exists for clients. */
 SIO_API struct sio_namespace *sio_of(struct sio_server *srv, const char *name);
-/* Every namespace, in the order they were made; `each` returns false to stop.
+/* Dynamic namespaces: the namespace that is returned is the parent of every
+ * namespace that is made when a client connects to a name which does not exist
+ * and `fn` accepts; `auth` is the CONNECT's. The parent's handlers and
+ * middlewares serve its children, those added later, too; adding one to a child
+ * is adding it to the parent. Parents are asked in the order they were made. A
+ * child goes with its last socket. There are at most limits.dynamic_namespaces
+ * children; names of more than 255 bytes are unknown. The parent itself has no
+ * sockets: a broadcast to it is SIO_ERR_STATE. */
+typedef bool sio_match_fn(struct sio_str name, struct sio_value auth,
+                          void *arg);
+SIO_API struct sio_namespace *sio_of_match(struct sio_server *srv,
+                                           sio_match_fn *fn, void *arg);
+/* Every namespace but the parents, in the order they were made; `each` returns
+ * false to stop.
  */
 SIO_API void sio_namespaces(struct sio_server *srv,
                             bool (*each)(struct sio_namespace *ns, void *arg),

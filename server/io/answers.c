@@ -4,6 +4,7 @@
 
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "server/io/dynamic.h"
 #include "server/io/pack.h"
 #include "server/io/selection.h"
 
@@ -68,6 +69,7 @@ static void question_end(struct question *q)
     event_fini(&e);
     server_tape_put(ns->server);
     question_free(q);
+    dynamic_release(ns);
 }
 
 static void on_timeout(struct timer *t)

@@ -1,7 +1,10 @@
 #include "server/io/client.h"
 
+#include <assert.h>
+
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "server/io/dynamic.h"
 #include "server/io/socket.h"
 
 /* A state error, in the official words; a packet that cannot be decoded leaves
@@ -68,8 +71,28 @@ static void refuse_connect(struct client *c, struct str nsp, struct str data)
     bytes_unref(b);
 }
 
+static const char unknown[] = "{\"message\":\"Invalid namespace\"}";
+static const char too_many[] = "{\"message\":\"Too many namespaces\"}";
+
+/* Asks for a dynamic namespace; the CONNECT's auth is on the tape. */
+static struct sio_namespace *make_namespace(struct client *c,
+                                            const struct packet_head *h,
+                                            const struct json *tape, bool *full)
+{
+    struct sio_event e;
+    struct json *none = server_tape_get(c->server);
+    int rc = json_parse(none, STR("{}"), c->server->parser_limits.json);
+    assert(rc == 0);
+    event_init_value(&e, h->has_payload ? tape : none);
+    struct sio_namespace *ns =
+        dynamic_match(c->server, h->nsp, sio_arg(&e, 0), full);
+    event_fini(&e);
+    server_tape_put(c->server);
+    return ns;
+}
+
 static void on_connect(struct client *c, const struct packet_head *h,
-                       struct sio_socket *s)
+                       const struct json *tape, struct sio_socket *s)
 {
     if (s) {
         metrics_add(M_BAD_PACKET, 1);
@@ -77,13 +100,20 @@ static void on_connect(struct client *c, const struct packet_head *h,
         return;
     }
     struct sio_namespace *ns = server_namespace(c->server, h->nsp);
-    if (!ns) {
-        refuse_connect(c, h->nsp, STR("{\"message\":\"Invalid namespace\"}"));
+    bool dynamic = !ns && !list_empty(&c->server->parents);
+    bool full = c->n_sockets >= c->server->settings.namespaces_per_connection &&
+                (ns || dynamic);
+    if (dynamic && !full)
+        ns = make_namespace(c, h, tape, &full);
+    if (!c->session)
+        return; /* whoever was asked has stopped the server */
+    if (full) {
+        metrics_add(M_LIMIT_NAMESPACES, 1);
+        refuse_connect(c, h->nsp, str_of(too_many));
         return;
     }
-    if (c->n_sockets >= c->server->settings.namespaces_per_connection) {
-        metrics_add(M_LIMIT_NAMESPACES, 1);
-        refuse_connect(c, h->nsp, STR("{\"message\":\"Too many namespaces\"}"));
+    if (!ns) {
+        refuse_connect(c, h->nsp, str_of(unknown));
         return;
     }
     namespace_admit(ns, socket_new(c, ns, h->payload));
@@ -104,7 +134,7 @@ static void route(struct client *c, const struct packet_head *h,
 {
     struct sio_socket *s = find_socket(c, h->nsp);
     if (h->type == PACKET_CONNECT) {
-        on_connect(c, h, s);
+        on_connect(c, h, tape, s);
     } else if (not_connected(c, s)) {
         return;
     } else if (h->type == PACKET_EVENT) {

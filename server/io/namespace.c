@@ -34,14 +34,14 @@ static void presence(void *host, struct str group, struct str key,
                      struct str meta, int what)
 {
     struct sio_namespace *ns = host;
-    if (list_empty(&ns->on_presence.list))
+    if (list_empty(&ns->home->on_presence.list))
         return;
     struct json *tape = server_tape_get(ns->server);
     struct sio_event e;
     if (json_parse(tape, meta, ns->server->parser_limits.json) == 0) {
         event_init_value(&e, tape);
         struct handler_walk w;
-        struct handler *h = handlers_first(&w, &ns->on_presence);
+        struct handler *h = handlers_first(&w, &ns->home->on_presence);
         for (; h; h = handlers_next(&w))
             h->fn.presence(ns, (enum sio_presence)what, sio_from_str(group),
                            sio_from_str(key), sio_arg(&e, 0), h->arg);
@@ -78,9 +78,17 @@ struct sio_namespace *namespace_new(struct sio_server *srv, struct str name)
     each_handlers(ns, handlers_init);
     map_init(&ns->events, events_key);
     list_init(&ns->questions);
-    list_insert(&srv->namespaces, &ns->of_server);
-    map_put(&srv->by_name, &ns->by_name);
+    ns->home = ns;
+    list_init(&ns->of_server);
+    loop_task_init(&ns->task, NULL);
     return ns;
+}
+
+void namespace_publish(struct sio_namespace *ns)
+{
+    list_insert(&ns->server->namespaces, &ns->of_server);
+    map_put(&ns->server->by_name, &ns->by_name);
+    ns->published = true;
 }
 
 void namespace_start(struct sio_namespace *ns)
@@ -99,7 +107,9 @@ static void free_event(struct map_node *n, void *arg)
 
 void namespace_free(struct sio_namespace *ns)
 {
-    map_remove(&ns->server->by_name, &ns->by_name);
+    if (ns->published)
+        map_remove(&ns->server->by_name, &ns->by_name);
+    loop_cancel(&ns->task);
     list_remove(&ns->of_server);
     map_each(&ns->events, free_event, ns);
     map_fini(&ns->events);
@@ -127,7 +137,7 @@ void namespace_admit(struct sio_namespace *ns, struct sio_socket *s)
     struct sio_next *next = mem_zalloc(sizeof(*next));
     next->socket = s;
     s->next = next;
-    ask(next, handlers_first(&next->walk, &ns->middlewares));
+    ask(next, handlers_first(&next->walk, &ns->home->middlewares));
 }
 
 void namespace_forget(struct sio_next *next)
@@ -177,40 +187,40 @@ void sio_refuse(struct sio_next *next, const char *message,
 
 void sio_use(struct sio_namespace *ns, sio_middleware_fn *fn, void *arg)
 {
-    handlers_add(&ns->middlewares, arg)->fn.middleware = fn;
+    handlers_add(&ns->home->middlewares, arg)->fn.middleware = fn;
 }
 
 void sio_use_packet(struct sio_namespace *ns, sio_packet_fn *fn, void *arg)
 {
-    handlers_add(&ns->packet_middlewares, arg)->fn.packet = fn;
+    handlers_add(&ns->home->packet_middlewares, arg)->fn.packet = fn;
 }
 
 void sio_on_error(struct sio_namespace *ns, sio_error_fn *fn, void *arg)
 {
-    handlers_add(&ns->on_error, arg)->fn.error = fn;
+    handlers_add(&ns->home->on_error, arg)->fn.error = fn;
 }
 
 void sio_on_connection(struct sio_namespace *ns, sio_connection_fn *fn,
                        void *arg)
 {
-    handlers_add(&ns->on_connection, arg)->fn.connection = fn;
+    handlers_add(&ns->home->on_connection, arg)->fn.connection = fn;
 }
 
 void sio_on_disconnecting(struct sio_namespace *ns, sio_disconnect_fn *fn,
                           void *arg)
 {
-    handlers_add(&ns->on_disconnecting, arg)->fn.disconnect = fn;
+    handlers_add(&ns->home->on_disconnecting, arg)->fn.disconnect = fn;
 }
 
 void sio_on_disconnect(struct sio_namespace *ns, sio_disconnect_fn *fn,
                        void *arg)
 {
-    handlers_add(&ns->on_disconnect, arg)->fn.disconnect = fn;
+    handlers_add(&ns->home->on_disconnect, arg)->fn.disconnect = fn;
 }
 
 void sio_on_presence(struct sio_namespace *ns, sio_presence_fn *fn, void *arg)
 {
-    handlers_add(&ns->on_presence, arg)->fn.presence = fn;
+    handlers_add(&ns->home->on_presence, arg)->fn.presence = fn;
 }
 
 /* ---- events -------------------------------------------------------------- */
@@ -246,6 +256,7 @@ static void free_unheard(struct sio_namespace *ns, struct event_handlers *eh)
 static void run_event(struct sio_namespace *ns, struct sio_socket *s,
                       struct sio_event *e)
 {
+    ns = ns->home;
     struct event_handlers *eh = find_event(ns, e->name);
     if (!eh)
         return;
@@ -263,7 +274,7 @@ static void run_any(struct sio_namespace *ns, struct sio_socket *s,
                     struct sio_event *e)
 {
     struct handler_walk w;
-    struct handler *h = handlers_first(&w, &ns->on_any);
+    struct handler *h = handlers_first(&w, &ns->home->on_any);
     for (; h && socket_live(s); h = handlers_next(&w))
         h->fn.event(s, e, h->arg);
     handlers_leave(&w);
@@ -274,7 +285,7 @@ static void refuse_event(struct sio_namespace *ns, struct sio_socket *s,
 {
     metrics_add(M_EVENTS_REFUSED, 1);
     struct handler_walk w;
-    struct handler *h = handlers_first(&w, &ns->on_error);
+    struct handler *h = handlers_first(&w, &ns->home->on_error);
     for (; h; h = handlers_next(&w))
         h->fn.error(s, e, why, h->arg);
 }
@@ -285,7 +296,7 @@ static bool event_passes(struct sio_namespace *ns, struct sio_socket *s,
 {
     const char *why = NULL;
     struct handler_walk w;
-    struct handler *h = handlers_first(&w, &ns->packet_middlewares);
+    struct handler *h = handlers_first(&w, &ns->home->packet_middlewares);
     for (; h && !why && socket_live(s); h = handlers_next(&w))
         why = h->fn.packet(s, e, h->arg);
     handlers_leave(&w);
@@ -314,14 +325,14 @@ void namespace_end(struct handlers *hs, struct sio_socket *s,
 void sio_on(struct sio_namespace *ns, const char *event, sio_event_fn *fn,
             void *arg)
 {
-    struct event_handlers *eh = need_event(ns, str_of(event));
+    struct event_handlers *eh = need_event(ns->home, str_of(event));
     handlers_add(&eh->handlers, arg)->fn.event = fn;
 }
 
 void sio_once(struct sio_namespace *ns, const char *event, sio_event_fn *fn,
               void *arg)
 {
-    struct event_handlers *eh = need_event(ns, str_of(event));
+    struct event_handlers *eh = need_event(ns->home, str_of(event));
     struct handler *h = handlers_add(&eh->handlers, arg);
     h->fn.event = fn;
     h->once = true;
@@ -330,13 +341,13 @@ void sio_once(struct sio_namespace *ns, const char *event, sio_event_fn *fn,
 void sio_prepend(struct sio_namespace *ns, const char *event, sio_event_fn *fn,
                  void *arg)
 {
-    struct event_handlers *eh = need_event(ns, str_of(event));
+    struct event_handlers *eh = need_event(ns->home, str_of(event));
     handlers_prepend(&eh->handlers, arg)->fn.event = fn;
 }
 
 void sio_on_any(struct sio_namespace *ns, sio_event_fn *fn, void *arg)
 {
-    handlers_add(&ns->on_any, arg)->fn.event = fn;
+    handlers_add(&ns->home->on_any, arg)->fn.event = fn;
 }
 
 /* The last that was added of the pair; all when `fn` is NULL. */
@@ -358,6 +369,7 @@ static void remove_event_fn(struct handlers *hs, sio_event_fn *fn,
 void sio_off(struct sio_namespace *ns, const char *event, sio_event_fn *fn,
              void *arg)
 {
+    ns = ns->home;
     struct event_handlers *eh = find_event(ns, str_of(event));
     if (!eh)
         return;
@@ -367,7 +379,7 @@ void sio_off(struct sio_namespace *ns, const char *event, sio_event_fn *fn,
 
 void sio_off_any(struct sio_namespace *ns, sio_event_fn *fn, void *arg)
 {
-    remove_event_fn(&ns->on_any, fn, arg);
+    remove_event_fn(&ns->home->on_any, fn, arg);
 }
 
 /* ---- facts --------------------------------------------------------------- */

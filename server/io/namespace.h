@@ -18,6 +18,11 @@ struct sio_namespace {
     struct list of_server;
     struct map_node by_name;
     struct sio_server *server;
+    struct sio_namespace *home; /* whose handlers serve it: itself, or the
+                                   parent of a dynamic one */
+    sio_match_fn *match;        /* of a parent */
+    void *match_arg;
+    struct loop_task task;   /* of a child: frees it */
     struct adapter *adapter; /* NULL until the server listens */
     struct handlers middlewares, on_connection, on_disconnecting, on_disconnect,
         on_presence;
@@ -27,10 +32,14 @@ struct sio_namespace {
     uint32_t n_questions;
     uint64_t next_ack;
     size_t n_sockets; /* connected */
-    struct str name;  /* NUL follows */
+    bool published;
+    struct str name; /* NUL follows */
 };
 
+/* Nobody finds it yet. */
 struct sio_namespace *namespace_new(struct sio_server *srv, struct str name);
+/* From now on clients may connect to it. */
+void namespace_publish(struct sio_namespace *ns);
 /* All sockets must be gone. */
 void namespace_free(struct sio_namespace *ns);
 /* The cluster is there. */

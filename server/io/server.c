@@ -17,6 +17,7 @@
 #include "server/http/bundle.h"
 #include "server/io/answers.h"
 #include "server/io/client.h"
+#include "server/io/dynamic.h"
 #include "server/io/namespace.h"
 #include "server/ops.h"
 
@@ -110,6 +111,7 @@ struct sio_server *sio_server_new(void)
     srv->loop = loop_new();
     config_defaults(&settings_table, &srv->settings);
     list_init(&srv->namespaces);
+    list_init(&srv->parents);
     list_init(&srv->documents);
     map_init(&srv->by_name, namespace_key);
     json_init(&srv->scratch);
@@ -135,6 +137,7 @@ struct sio_namespace *sio_of(struct sio_server *srv, const char *name)
     struct sio_namespace *ns = server_namespace(srv, str_of(name));
     if (!ns) {
         ns = namespace_new(srv, str_of(name));
+        namespace_publish(ns);
         if (srv->cluster)
             namespace_start(ns);
     }
@@ -433,6 +436,7 @@ static void free_namespaces(struct sio_server *srv)
             adapter_free(ns->adapter);
         namespace_free(ns);
     }
+    dynamic_fini(srv);
     map_fini(&srv->by_name);
 }
 

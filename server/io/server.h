@@ -21,6 +21,8 @@ struct sio_server {
     struct bundle *bundle;
     struct list namespaces; /* in order of creation */
     struct map by_name;
+    struct list parents; /* of dynamic namespaces, in order of creation */
+    uint32_t n_parents, n_dynamic;
     struct list documents;
     /* Tapes for events, one per level of handlers that call each other. */
     struct json **tapes;

@@ -7,6 +7,7 @@
 #include "common/utf8.h"
 #include "server/http/http_query.h"
 #include "server/io/answers.h"
+#include "server/io/dynamic.h"
 #include "server/io/event.h"
 #include "server/io/outbound.h"
 #include "server/io/pack.h"
@@ -71,7 +72,7 @@ void socket_connected(struct sio_socket *s)
     socket_send(s, PACKET_CONNECT, PACKET_NO_ACK, buf_str(&b), NULL, 0);
     buf_fini(&b);
     struct handler_walk w;
-    struct handler *h = handlers_first(&w, &ns->on_connection);
+    struct handler *h = handlers_first(&w, &ns->home->on_connection);
     for (; h && socket_live(s); h = handlers_next(&w))
         h->fn.connection(s, h->arg);
     handlers_leave(&w);
@@ -117,7 +118,7 @@ void socket_gone(struct sio_socket *s, const char *reason)
     list_remove(&s->of_client);
     s->client->n_sockets--;
     if (was_connected)
-        namespace_end(&ns->on_disconnecting, s, reason);
+        namespace_end(&ns->home->on_disconnecting, s, reason);
     s->state = SOCKET_GONE;
     if (s->next)
         namespace_forget(s->next);
@@ -125,10 +126,11 @@ void socket_gone(struct sio_socket *s, const char *reason)
     drop_acks(s);
     if (was_connected) {
         ns->n_sockets--;
-        namespace_end(&ns->on_disconnect, s, reason);
+        namespace_end(&ns->home->on_disconnect, s, reason);
     }
     sio_set_data(s, NULL, NULL);
     loop_reap(ns->server->loop, &s->task);
+    dynamic_release(ns);
 }
 
 void sio_disconnect(struct sio_socket *s, bool close)

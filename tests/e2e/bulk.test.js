@@ -66,5 +66,5 @@ test('one that cannot join does not keep the others from it', CONFAB_ONLY, async
 
 test('the namespaces', CONFAB_ONLY, async () => {
   const s = await join(server);
-  assert.deepEqual(await ask(s, 'namespaces'), ['/', '/custom', '/private', '/slow', '/handlers']);
+  assert.deepEqual(await ask(s, 'namespaces'), ['/', '/custom', '/private', '/slow', '/handlers', '/dyn-static']);
 });

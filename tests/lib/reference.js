@@ -247,6 +247,29 @@ function common(io, namespace) {
   });
 }
 
+function dynamic(io) {
+  const starts = (start) => (name, auth, next) => next(null, name.startsWith(start));
+  const parents = {
+    '/dyn-': starts('/dyn-'),
+    '/d': starts('/d'),
+    '/keyed-': (name, auth, next) => next(null, name.startsWith('/keyed-') && auth.key === true),
+  };
+  for (const [start, match] of Object.entries(parents)) {
+    const parent = io.of(match);
+    parent.on('connection', (socket) => {
+      if (!socket.nsp.prepared) {
+        socket.nsp.prepared = true;
+        common(io, socket.nsp); // for the next ones
+        socket.nsp.listeners('connection').at(-1)(socket);
+      }
+      socket.on('parent', (ack) => ack(start));
+    });
+    parent.use((socket, next) => next(
+      socket.nsp.name === '/dyn-closed' ? new Error('closed') : undefined));
+  }
+  common(io, io.of('/dyn-static'));
+}
+
 function fixture(io) {
   io.of('/private').use((socket, next) => {
     const { token } = socket.handshake.auth;
@@ -267,6 +290,7 @@ function fixture(io) {
     waiting.set(socket.handshake.auth.key, next);
     io.of('/').to('observers').emit('waiting', socket.handshake.auth.key);
   });
+  dynamic(io);
   for (const name of ['/', '/custom', '/private', '/slow']) common(io, io.of(name));
 }
 
@@ -282,7 +306,7 @@ function stop(io) {
 async function main() {
   const { app, redis, set } = parseArguments(process.argv.slice(2));
   const server = http.createServer((req, res) => { res.writeHead(404).end(); });
-  const io = new Server(server, serverOptions(set));
+  const io = new Server(server, { cleanupEmptyChildNamespaces: true, ...serverOptions(set) });
   if (redis) {
     const { createClient } = require('redis');
     const { createAdapter } = require('@socket.io/redis-adapter');
