@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "server/http/forwarded.h"
+
 static const char *const adapters[] = {"auto", "memory", "redis", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const formats[] = {"text", "json", NULL};
@@ -53,6 +55,10 @@ static const struct config_field fields[] = {
      "origins that browsers may connect from; * = all; empty = no CORS", false},
     BOOL("engine.cors_credentials", cors_credentials, "false",
          "allow cookies in cross-origin requests"),
+    {"engine.trusted_proxies", CFG_LIST, AT(trusted_proxies), "", 0, 8192, NULL,
+     "addresses or networks (10.0.0.0/8) whose X-Forwarded-For and "
+     "X-Forwarded-Proto are believed",
+     false},
     TEXT("engine.slot_header", slot_header, "X-Confab-Slot", 0, 64,
          "header by which the balancer names this node's slot"),
     BOOL("engine.serve_client", serve_client, "true",
@@ -122,6 +128,17 @@ int settings_check(const struct settings *s, char err[CONFIG_ERR_MAX])
     if (s->cors_credentials && str_eq(str_of(s->cors_origins), STR("*")))
         return wrong(err, "engine.cors_credentials needs named origins in "
                           "engine.cors_origins, not *");
+    struct forwarded proxies;
+    struct str bad;
+    int rc = forwarded_init(&proxies, str_of(s->trusted_proxies), &bad);
+    forwarded_fini(&proxies);
+    if (rc < 0) {
+        snprintf(err, CONFIG_ERR_MAX,
+                 "engine.trusted_proxies: \"%.*s\" is no address or network, "
+                 "as 10.0.0.0/8 is",
+                 STR_ARG(bad));
+        return ERR_CONFIG;
+    }
     if (s->request_line_bytes > s->header_bytes)
         return wrong(err, "limits.request_line_bytes is larger than "
                           "limits.header_bytes");

@@ -23,6 +23,7 @@ struct settings {
     uint32_t max_payload_bytes;
     char *cors_origins;
     bool cors_credentials;
+    char *trusted_proxies;
     char *slot_header;
     bool serve_client;
 

@@ -390,13 +390,32 @@ SIO_API void sio_set_data(struct sio_socket *s, void *data,
                           void (*release)(void *data));
 SIO_API void *sio_data(const struct sio_socket *s);
 
-/* The connection's first request: query parameter (decoded) and header (name in
- * any case); false when absent. */
+/* The connection's first request, whatever transport came later; nothing of it
+ * is there for a disconnect handler. Query parameter (decoded; the last of that
+ * name) and header (name in any case; the first); false when absent. */
 SIO_API bool sio_query(const struct sio_socket *s, const char *name,
                        struct sio_str *out);
 SIO_API bool sio_header(const struct sio_socket *s, const char *name,
                         struct sio_str *out);
-/* The peer's address as text. */
+/* All of them as they were sent; `each` returns false to stop. */
+typedef bool sio_pair_fn(struct sio_str name, struct sio_str value, void *arg);
+SIO_API void sio_query_each(const struct sio_socket *s, sio_pair_fn *each,
+                            void *arg);
+SIO_API void sio_header_each(const struct sio_socket *s, sio_pair_fn *each,
+                             void *arg);
+/* The request's target: path and query. */
+SIO_API struct sio_str sio_url(const struct sio_socket *s);
+/* When it came: milliseconds since 1970. */
+SIO_API int64_t sio_issued(const struct sio_socket *s);
+/* It came over TLS, which is for a proxy of engine.trusted_proxies to say
+ * (X-Forwarded-Proto). */
+SIO_API bool sio_secure(const struct sio_socket *s);
+/* The official handshake object as JSON: headers, time, address, xdomain,
+ * secure, issued, url, query, auth. Valid inside the handler, until the next
+ * call. */
+SIO_API struct sio_str sio_handshake_json(struct sio_socket *s);
+/* The client's address as text: the peer's; when that is one of
+ * engine.trusted_proxies, what it says in X-Forwarded-For. */
 SIO_API const char *sio_address(const struct sio_socket *s);
 /* The auth object that came with CONNECT; an empty object when none did. Valid
  * inside the handler, until the next call. */

@@ -5,6 +5,7 @@
 #include "common/mem.h"
 #include "common/metrics.h"
 #include "server/io/dynamic.h"
+#include "server/io/handshake.h"
 #include "server/io/socket.h"
 
 /* A state error, in the official words; a packet that cannot be decoded leaves
@@ -23,7 +24,9 @@ static void partial_free(struct client_partial *p)
 
 static void client_destroy(struct loop_task *t)
 {
-    mem_free(container_of(t, struct client, task));
+    struct client *c = container_of(t, struct client, task);
+    handshake_fini(c);
+    mem_free(c);
 }
 
 /* Closes the connection; `reason` when it is not the session's to give. */
@@ -248,6 +251,7 @@ void *client_new(void *server, struct session *s)
     struct client *c = mem_zalloc(sizeof(*c));
     c->server = server;
     c->session = s;
+    handshake_begin(c);
     list_init(&c->sockets);
     timer_init(&c->connect, on_connect_timeout);
     loop_timer(c->server->loop, &c->connect,

@@ -117,6 +117,7 @@ struct sio_server *sio_server_new(void)
     json_init(&srv->scratch);
     json_init(&srv->auth_tape);
     buf_init(&srv->query, QUERY_BYTES);
+    buf_init(&srv->handshake, UINT32_MAX);
     sio_of(srv, "/");
     return srv;
 }
@@ -214,6 +215,9 @@ static int start_cluster(struct sio_server *srv)
 static void start_engine(struct sio_server *srv)
 {
     const struct settings *s = &srv->settings;
+    struct str bad;
+    int rc = forwarded_init(&srv->proxies, str_of(s->trusted_proxies), &bad);
+    assert(rc == 0); /* settings_check */
     struct engine_settings es = {
         .ping_interval_ms = s->ping_interval_ms,
         .ping_timeout_ms = s->ping_timeout_ms,
@@ -476,6 +480,8 @@ void sio_server_free(struct sio_server *srv)
     json_fini(&srv->auth_tape);
     json_fini(&srv->scratch);
     buf_fini(&srv->query);
+    buf_fini(&srv->handshake);
+    forwarded_fini(&srv->proxies);
     config_fini(&settings_table, &srv->settings);
     loop_free(srv->loop);
     mem_free(srv);

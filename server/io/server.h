@@ -5,6 +5,7 @@
 #include "adapter/adapter.h"
 #include "common/json.h"
 #include "server/engine/engine.h"
+#include "server/http/forwarded.h"
 #include "server/io/event.h"
 #include "server/io/parser.h"
 #include "server/settings.h"
@@ -27,8 +28,10 @@ struct sio_server {
     /* Tapes for events, one per level of handlers that call each other. */
     struct json **tapes;
     uint32_t n_tapes, used_tapes;
-    struct json scratch; /* for checking what is sent */
-    struct buf query;    /* decoded query values lent to the application */
+    struct json scratch;  /* for checking what is sent */
+    struct buf query;     /* decoded query values lent to the application */
+    struct buf handshake; /* sio_handshake_json's answer, until the next */
+    struct forwarded proxies;
     struct json auth_tape;
     struct sio_event auth_event; /* sio_auth's answer, until the next */
     char name[80];

@@ -208,6 +208,11 @@ function common(io, namespace) {
     answer('query', (name) => socket.handshake.query[name] ?? null);
     answer('header', (name) => socket.handshake.headers[name.toLowerCase()] ?? null);
     answer('address', () => socket.handshake.address);
+    answer('handshake', () => socket.handshake);
+    answer('request', () => {
+      const { url, issued, secure } = socket.handshake;
+      return { url, issued, secure };
+    });
     answer('transport', () => socket.conn.transport.name);
     answer('namespace', () => namespace.name);
     answer('get-auth', () => socket.handshake.auth);
