@@ -63,8 +63,6 @@ static struct handler *stand(struct handler_walk *w, struct list *n)
         if (h->off || h->nth > w->added)
             continue;
         h->held++;
-        if (h->once)
-            h->off = true;
         w->at = h;
         break;
     }

@@ -50,7 +50,7 @@ struct handler *handlers_prepend(struct handlers *hs, void *arg);
 void handlers_remove(struct handler *h);
 
 /* The first; NULL when there is none, which ends the walk. One that is for one
- * call has been removed when it is returned. */
+ * call is removed by who calls it. */
 struct handler *handlers_first(struct handler_walk *w, struct handlers *hs);
 struct handler *handlers_next(struct handler_walk *w);
 /* Ends a walk early; harmless at its end. */

@@ -263,8 +263,11 @@ static void run_event(struct sio_namespace *ns, struct sio_socket *s,
     struct handler_walk w;
     struct handler *h = handlers_first(&w, &eh->handlers);
     eh->running++;
-    for (; h && socket_live(s); h = handlers_next(&w))
+    for (; h && socket_live(s); h = handlers_next(&w)) {
+        if (h->once)
+            handlers_remove(h); /* the walk keeps it until it has returned */
         h->fn.event(s, e, h->arg);
+    }
     handlers_leave(&w);
     eh->running--;
     free_unheard(ns, eh);

@@ -162,5 +162,6 @@ test('a server that stops has told the application', CONFAB_ONLY, async () => {
   s.emit('stop');
   await own.says(/answers 0 missing 1/);
   await own.says(/answers 0 missing 0/);
-  await own.stop();
+  assert.deepEqual(await own.exits(10000), { code: 0, signal: null });
+  own.checkSanitizers();
 });

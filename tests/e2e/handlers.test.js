@@ -131,6 +131,15 @@ test('a handler for one event may add itself again', CONFAB_ONLY, async () => {
   assert.equal(await called(s, 'x'), '');
 });
 
+test('a handler for one event that was not reached stays', CONFAB_ONLY, async () => {
+  const [s, other] = [await fresh(), await fresh()];
+  await ask(s, 'change', [['on', 'x', 'a'], ['once', 'x', 'b']]);
+  s.emit('x', { disconnect: true });
+  await reasonOf(s);
+  assert.equal(await called(other, 'x'), 'ab');
+  assert.equal(await called(other, 'x'), 'a');
+});
+
 test('a catch-all handler may take itself away or disconnect', CONFAB_ONLY, async () => {
   const s = await fresh();
   await ask(s, 'change', [['on-any', '', 'a'], ['on', 'x', 'b']]);
