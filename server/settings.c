@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "server/http/forwarded.h"
+
 static const char *const adapters[] = {"auto", "memory", "redis", NULL};
 static const char *const parsers[] = {"text", "msgpack", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
@@ -63,6 +65,10 @@ static const struct config_field fields[] = {
      "origins that browsers may connect from; * = all; empty = no CORS", false},
     BOOL("engine.cors_credentials", cors_credentials, "false",
          "allow cookies in cross-origin requests"),
+    {"engine.trusted_proxies", CFG_LIST, AT(trusted_proxies), "", 0, 8192, NULL,
+     "addresses or networks (10.0.0.0/8) whose X-Forwarded-For and "
+     "X-Forwarded-Proto are believed",
+     false},
     TEXT("engine.slot_header", slot_header, "X-Confab-Slot", 0, 64,
          "header by which the balancer names this node's slot"),
     BOOL("engine.serve_client", serve_client, "true",
@@ -102,6 +108,8 @@ static const struct config_field fields[] = {
         "rooms that a socket may be in"),
     U32("limits.namespaces_per_connection", namespaces_per_connection, "16", 1,
         1024, "namespaces joined over one connection"),
+    U32("limits.dynamic_namespaces", dynamic_namespaces, "1000", 0, 1 << 20,
+        "namespaces made for the names that clients give"),
     U32("limits.pending_acks", pending_acks, "1000", 1, 1 << 20,
         "acknowledgements awaited from one socket"),
     U32("limits.publish_queue_bytes", publish_queue_bytes, "16000000", 1024,
@@ -132,6 +140,17 @@ int settings_check(const struct settings *s, char err[CONFIG_ERR_MAX])
     if (s->cors_credentials && str_eq(str_of(s->cors_origins), STR("*")))
         return wrong(err, "engine.cors_credentials needs named origins in "
                           "engine.cors_origins, not *");
+    struct forwarded proxies;
+    struct str bad;
+    int rc = forwarded_init(&proxies, str_of(s->trusted_proxies), &bad);
+    forwarded_fini(&proxies);
+    if (rc < 0) {
+        snprintf(err, CONFIG_ERR_MAX,
+                 "engine.trusted_proxies: \"%.*s\" is no address or network, "
+                 "as 10.0.0.0/8 is",
+                 STR_ARG(bad));
+        return ERR_CONFIG;
+    }
     if (s->request_line_bytes > s->header_bytes)
         return wrong(err, "limits.request_line_bytes is larger than "
                           "limits.header_bytes");

@@ -15,7 +15,9 @@
 #include "common/mem.h"
 #include "common/metrics.h"
 #include "server/http/bundle.h"
+#include "server/io/answers.h"
 #include "server/io/client.h"
+#include "server/io/dynamic.h"
 #include "server/io/namespace.h"
 #include "server/io/parser_msgpack.h"
 #include "server/ops.h"
@@ -111,11 +113,13 @@ struct sio_server *sio_server_new(void)
     srv->loop = loop_new();
     config_defaults(&settings_table, &srv->settings);
     list_init(&srv->namespaces);
+    list_init(&srv->parents);
     list_init(&srv->documents);
     map_init(&srv->by_name, namespace_key);
     json_init(&srv->scratch);
     json_init(&srv->auth_tape);
     buf_init(&srv->query, QUERY_BYTES);
+    buf_init(&srv->handshake, UINT32_MAX);
     sio_of(srv, "/");
     return srv;
 }
@@ -136,6 +140,7 @@ struct sio_namespace *sio_of(struct sio_server *srv, const char *name)
     struct sio_namespace *ns = server_namespace(srv, str_of(name));
     if (!ns) {
         ns = namespace_new(srv, str_of(name));
+        namespace_publish(ns);
         if (srv->cluster)
             namespace_start(ns);
     }
@@ -212,6 +217,9 @@ static int start_cluster(struct sio_server *srv)
 static void start_engine(struct sio_server *srv)
 {
     const struct settings *s = &srv->settings;
+    struct str bad;
+    int rc = forwarded_init(&srv->proxies, str_of(s->trusted_proxies), &bad);
+    assert(rc == 0); /* settings_check */
     struct engine_settings es = {
         .ping_interval_ms = s->ping_interval_ms,
         .ping_timeout_ms = s->ping_timeout_ms,
@@ -450,6 +458,9 @@ int sio_server_run(struct sio_server *srv)
 
 static void free_namespaces(struct sio_server *srv)
 {
+    for (struct list *n = srv->namespaces.next; n != &srv->namespaces;
+         n = n->next)
+        questions_end(container_of(n, struct sio_namespace, of_server));
     while (!list_empty(&srv->namespaces)) {
         struct sio_namespace *ns =
             container_of(srv->namespaces.next, struct sio_namespace, of_server);
@@ -457,6 +468,7 @@ static void free_namespaces(struct sio_server *srv)
             adapter_free(ns->adapter);
         namespace_free(ns);
     }
+    dynamic_fini(srv);
     map_fini(&srv->by_name);
 }
 
@@ -498,6 +510,8 @@ void sio_server_free(struct sio_server *srv)
     json_fini(&srv->auth_tape);
     json_fini(&srv->scratch);
     buf_fini(&srv->query);
+    buf_fini(&srv->handshake);
+    forwarded_fini(&srv->proxies);
     config_fini(&settings_table, &srv->settings);
     loop_free(srv->loop);
     mem_free(srv);
