@@ -202,11 +202,12 @@ static ssize_t conn_read(struct stream_io *io, int fd, char *p, size_t n)
             continue;
         }
         rc = answer(c, rc, SSL_ERROR_WANT_WRITE);
-        if (got == 0 || (rc < 0 && errno == EINPROGRESS))
-            return got ? (ssize_t)got : rc;
+        if (got == 0)
+            return rc;
         if (rc < 0 && errno == EAGAIN)
             return (ssize_t)got;
-        c->ended = true;
+        /* To be said again by the next read, once this one is handed up. */
+        c->ended = rc == 0 || errno != EINPROGRESS;
         c->ending = rc < 0 ? errno : 0;
         break;
     }
