@@ -32,6 +32,10 @@ static const struct config_field fields[] = {
          "address to bind; empty = every one"),
     U32("listen.port", listen_port, "3000", 0, 65535,
         "port to bind; 0 = any free one"),
+    TEXT("tls.certificate_file", certificate_file, "", 0, 1024,
+         "PEM chain for https and wss on listen.port; empty = no TLS"),
+    TEXT("tls.key_file", key_file, "", 0, 1024,
+         "PEM key of the certificate; both are read again on SIGHUP"),
     TEXT("node.name", node_name, "", 0, 64,
          "shown in logs and to users; empty = made from the host name"),
     {"redis.url", CFG_STRING, AT(redis_url), "", 0, 1024, NULL,
@@ -137,6 +141,9 @@ int settings_check(const struct settings *s, char err[CONFIG_ERR_MAX])
     if (s->adapter_type == SETTINGS_REDIS && !s->redis_url[0])
         return wrong(err, "adapter.type is redis but redis.url is empty; set "
                           "it, e.g. redis://127.0.0.1:6379");
+    if (!s->certificate_file[0] != !s->key_file[0])
+        return wrong(err, "tls.certificate_file and tls.key_file: set both or "
+                          "none");
     if (s->cors_credentials && str_eq(str_of(s->cors_origins), STR("*")))
         return wrong(err, "engine.cors_credentials needs named origins in "
                           "engine.cors_origins, not *");

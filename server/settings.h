@@ -9,6 +9,9 @@ struct settings {
     char *listen_host;
     uint32_t listen_port;
 
+    char *certificate_file;
+    char *key_file;
+
     char *node_name;
 
     char *redis_url;

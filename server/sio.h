@@ -108,9 +108,12 @@ SIO_API int sio_server_listen(struct sio_server *srv);
 /* Where it listens; the host is empty for every address. */
 SIO_API uint16_t sio_server_port(const struct sio_server *srv);
 SIO_API const char *sio_server_host(const struct sio_server *srv);
+/* Clients connect with https and wss. */
+SIO_API bool sio_server_secure(const struct sio_server *srv);
 /* Serves until sio_server_stop, SIGTERM or SIGINT; returns 0 after a clean
  * stop. SIGPIPE is ignored from then on; SIGTERM and SIGINT too once one of
- * them has stopped the server, so that cleaning up is not cut short. */
+ * them has stopped the server, so that cleaning up is not cut short. With TLS,
+ * SIGHUP reads certificate and key again while it runs. */
 SIO_API int sio_server_run(struct sio_server *srv);
 /* Closes all connections ("server shutting down") and makes sio_server_run
  * return. May be called from handlers. */

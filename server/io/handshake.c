@@ -97,6 +97,7 @@ void handshake_begin(struct client *c)
     const struct forwarded *f = &c->server->proxies;
     struct str proto = STR("");
     c->issued_ms = now_ms();
+    c->secure = c->server->tls != NULL;
     if (!forwarded_trusts(f, str_of(session_address(c->session))))
         return;
     struct buf list;
@@ -111,8 +112,8 @@ void handshake_begin(struct client *c)
         c->address = buf_take(&address);
     }
     buf_fini(&list);
-    c->secure = find_header(c->session, STR("x-forwarded-proto"), &proto) &&
-                str_ieq(proto, STR("https"));
+    if (find_header(c->session, STR("x-forwarded-proto"), &proto))
+        c->secure = str_ieq(proto, STR("https"));
 }
 
 void handshake_fini(struct client *c)

@@ -20,6 +20,7 @@ struct sio_server {
     struct engine *engine;
     struct cluster *cluster;
     struct listener *listener;
+    struct tls *tls; /* NULL when the node speaks plain HTTP */
     struct bundle *bundle;
     struct list namespaces; /* in order of creation */
     struct map by_name;
