@@ -12,7 +12,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 Q := $(if $(V),,@)
 
-PKGS := libevent_core libevent_extra hiredis yaml-0.1 libcrypto
+PKGS := libevent_core libevent_extra hiredis yaml-0.1 libssl libcrypto
 MSGPACK := $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion \

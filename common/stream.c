@@ -47,10 +47,39 @@ struct stream {
     struct loop_task task; /* flush while alive, reap once dead */
     struct bytesq out;
     struct farewell *farewell;
+    struct stream_io *io;
     int fd;
     uint8_t state;
     uint8_t paused : 1;
     uint8_t want_write : 1;
+    uint8_t read_on_write : 1; /* reading waits until we can write */
+    uint8_t write_on_read : 1; /* and the reverse; TLS handshakes only */
+};
+
+static ssize_t plain_read(struct stream_io *io, int fd, char *p, size_t n)
+{
+    (void)io;
+    return read(fd, p, n);
+}
+
+static ssize_t plain_write(struct stream_io *io, int fd,
+                           const struct iovec *iov, int n)
+{
+    (void)io;
+    return n == 1 ? write(fd, iov[0].iov_base, iov[0].iov_len)
+                  : writev(fd, iov, n);
+}
+
+static void plain_nothing(struct stream_io *io)
+{
+    (void)io;
+}
+
+static struct stream_io plain = {
+    .read = plain_read,
+    .write = plain_write,
+    .bye = plain_nothing,
+    .drop = plain_nothing,
 };
 
 static uint32_t open_streams, lingering_streams;
@@ -73,13 +102,18 @@ static void update_interest(struct stream *s)
     short want = EV_PERSIST;
     if ((!s->paused && s->state == STREAM_OPEN) || s->state == STREAM_LINGER)
         want |= EV_READ;
-    if (s->want_write || s->state == STREAM_CONNECTING)
+    if (s->write_on_read)
+        want |= EV_READ;
+    if ((s->want_write && !s->write_on_read) || s->read_on_write ||
+        s->state == STREAM_CONNECTING)
         want |= EV_WRITE;
     event_del(&s->ev);
     if (!(want & (EV_READ | EV_WRITE)))
         return;
     event_assign(&s->ev, s->loop->base, s->fd, want, on_event, s);
     event_add(&s->ev, NULL);
+    if (s->io->more && !s->paused && s->state == STREAM_OPEN)
+        loop_timer(s->loop, &s->io->again, 0);
 }
 
 static void stream_destroy(struct loop_task *t)
@@ -97,6 +131,10 @@ static void kill_now(struct stream *s)
     s->state = STREAM_DEAD;
     s->owner = NULL;
     event_del(&s->ev);
+    if (s->io != &plain)
+        timer_stop(&s->io->again);
+    s->io->drop(s->io);
+    s->io = &plain;
     close(s->fd);
     open_streams--;
     if (s->farewell) {
@@ -119,6 +157,7 @@ static void fail(struct stream *s, int error)
     void *owner = s->owner;
     event_del(&s->ev);
     s->want_write = 0;
+    s->read_on_write = s->write_on_read = 0;
     s->paused = 1;
     if (error)
         bytesq_fini(&s->out);
@@ -131,13 +170,14 @@ static void write_out(struct stream *s)
     while (!bytesq_empty(&s->out)) {
         struct iovec iov[IOV_MAX_TURN];
         int n = bytesq_iov(&s->out, iov, IOV_MAX_TURN);
-        ssize_t w = n == 1 ? write(s->fd, iov[0].iov_base, iov[0].iov_len)
-                           : writev(s->fd, iov, n);
+        ssize_t w = s->io->write(s->io, s->fd, iov, n);
         if (w < 0 && errno == EINTR)
             continue;
-        if (w < 0 && errno == EAGAIN) {
-            if (!s->want_write) {
+        if (w < 0 && (errno == EAGAIN || errno == EINPROGRESS)) {
+            bool on_read = errno == EINPROGRESS;
+            if (!s->want_write || s->write_on_read != on_read) {
                 s->want_write = 1;
+                s->write_on_read = on_read;
                 update_interest(s);
             }
             return;
@@ -150,10 +190,11 @@ static void write_out(struct stream *s)
         bytesq_sent(&s->out, (size_t)w);
     }
     if (was_blocked) {
-        s->want_write = 0;
+        s->want_write = s->write_on_read = 0;
         update_interest(s);
     }
     if (s->state == STREAM_LINGER) {
+        s->io->bye(s->io);
         shutdown(s->fd, SHUT_WR);
     } else if (was_blocked) {
         if (s->ops->on_drain)
@@ -171,11 +212,17 @@ static void flush(struct loop_task *t)
 static void read_in(struct stream *s)
 {
     for (int i = 0; i < READS_PER_TURN; i++) {
-        ssize_t n = read(s->fd, s->loop->read_buf, LOOP_READ_BYTES);
+        ssize_t n =
+            s->io->read(s->io, s->fd, s->loop->read_buf, LOOP_READ_BYTES);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0 && errno == EAGAIN)
+        if (n < 0 && (errno == EAGAIN || errno == EINPROGRESS)) {
+            if (s->read_on_write != (errno == EINPROGRESS)) {
+                s->read_on_write = !s->read_on_write;
+                update_interest(s);
+            }
             return;
+        }
         if (n <= 0) {
             fail(s, n < 0 ? errno : 0);
             return;
@@ -183,11 +230,22 @@ static void read_in(struct stream *s)
         metrics_add(M_BYTES_IN, (uint64_t)n);
         s->ops->on_data(s, s->owner,
                         (struct str){s->loop->read_buf, (size_t)n});
-        if (s->state != STREAM_OPEN || s->paused || n < LOOP_READ_BYTES)
+        if (s->state != STREAM_OPEN || s->paused ||
+            (n < LOOP_READ_BYTES && !s->io->more))
             return;
     }
+    if (s->io->more)
+        loop_timer(s->loop, &s->io->again, 0);
 }
 
+static void read_again(struct timer *t)
+{
+    struct stream *s = container_of(t, struct stream_io, again)->stream;
+    if (s->state == STREAM_OPEN && !s->paused)
+        read_in(s);
+}
+
+/* Nobody wants to know what it says: not decrypted. */
 static void discard_in(struct stream *s)
 {
     ssize_t n = read(s->fd, s->loop->read_buf, LOOP_READ_BYTES);
@@ -219,9 +277,9 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
         finish_connect(s);
         return;
     }
-    if (what & EV_WRITE)
+    if (what & (s->write_on_read ? EV_READ : EV_WRITE))
         write_out(s);
-    if (!(what & EV_READ))
+    if (!(what & (s->read_on_write ? EV_READ | EV_WRITE : EV_READ)))
         return;
     /* The owner may have closed, or handed over, in on_drain. */
     if (s->state == STREAM_OPEN && !s->paused)
@@ -236,6 +294,7 @@ static struct stream *stream_make(struct loop *l, int fd,
     struct stream *s = mem_zalloc(sizeof(*s));
     s->loop = l;
     s->fd = fd;
+    s->io = &plain;
     s->state = (uint8_t)state;
     loop_task_init(&s->task, flush);
     bytesq_init(&s->out);
@@ -318,12 +377,13 @@ void stream_close(struct stream *s, uint32_t linger_ms)
 {
     if (s->state == STREAM_DEAD || s->state == STREAM_LINGER)
         return;
-    if (s->state == STREAM_CONNECTING) {
+    if (s->state == STREAM_CONNECTING || s->io->opening) {
         kill_now(s);
         return;
     }
     s->state = STREAM_LINGER;
     s->owner = NULL;
+    s->read_on_write = 0;
     update_interest(s);
     if (!s->want_write)
         loop_flush(s->loop, &s->task);
@@ -345,6 +405,11 @@ void stream_abort_lingering(void)
 {
     while (!list_empty(&lingering))
         kill_now(container_of(lingering.next, struct farewell, link)->s);
+}
+
+bool stream_secure(const struct stream *s)
+{
+    return s->io != &plain;
 }
 
 static void address_text(const struct sockaddr_storage *a,
@@ -382,6 +447,8 @@ struct listener {
     struct timer resume;
     listener_fn *on_accept;
     void *arg;
+    stream_io_fn *wrap;
+    void *wrap_arg;
     uint32_t max_streams;
     int fd;
 };
@@ -390,6 +457,13 @@ static void listener_resume(struct timer *t)
 {
     struct listener *li = container_of(t, struct listener, resume);
     event_add(&li->ev, NULL);
+}
+
+static void use_io(struct stream *s, struct stream_io *io)
+{
+    s->io = io;
+    io->stream = s;
+    timer_init(&io->again, read_again);
 }
 
 static void on_acceptable(evutil_socket_t fd, short what, void *arg)
@@ -417,8 +491,17 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
             continue;
         }
         metrics_add(M_ACCEPTED, 1);
-        li->on_accept(li->arg, stream_new(li->loop, c));
+        struct stream *s = stream_new(li->loop, c);
+        if (li->wrap)
+            use_io(s, li->wrap(li->wrap_arg, c));
+        li->on_accept(li->arg, s);
     }
+}
+
+void listener_wrap(struct listener *li, stream_io_fn *fn, void *arg)
+{
+    li->wrap = fn;
+    li->wrap_arg = arg;
 }
 
 static int bind_any(const char *host, uint16_t port)

@@ -32,6 +32,23 @@ struct stream_ops {
     void (*on_connect)(struct stream *s, void *owner);
 };
 
+/* How bytes get on and off the wire. One table serves all plain streams; each
+ * TLS connection has its own (tls.h), so that a stream pays one pointer. */
+struct stream_io {
+    /* As read(2) and writev(2). EINPROGRESS: wait for the other direction. A
+     * refused write is tried again with the same bytes, or more. */
+    ssize_t (*read)(struct stream_io *io, int fd, char *p, size_t n);
+    ssize_t (*write)(struct stream_io *io, int fd, const struct iovec *iov,
+                     int n);
+    /* Says that nothing more will be written, before the FIN. */
+    void (*bye)(struct stream_io *io);
+    void (*drop)(struct stream_io *io);
+    bool opening; /* the handshake is not over: there is nobody to talk to */
+    bool more;    /* read has something without the socket being readable */
+    struct timer again; /* stream.c: reads on when there is more */
+    struct stream *stream;
+};
+
 /* Longest textual peer address, with NUL. */
 enum { STREAM_ADDR_MAX = 46 };
 
@@ -61,6 +78,8 @@ void stream_close(struct stream *s, uint32_t linger_ms);
 /* Closes now and drops what is queued. */
 void stream_abort(struct stream *s);
 
+/* The bytes are encrypted on the wire. */
+bool stream_secure(const struct stream *s);
 /* The peer's address as text; "" when unknown. */
 void stream_peer(const struct stream *s, char out[STREAM_ADDR_MAX]);
 
@@ -73,6 +92,9 @@ typedef void listener_fn(void *arg, struct stream *s);
 struct listener *listener_new(struct loop *l, const char *host, uint16_t port,
                               uint32_t max_streams, listener_fn *on_accept,
                               void *arg);
+/* Streams accepted from now on get their own stream_io from `fn`. */
+typedef struct stream_io *stream_io_fn(void *arg, int fd);
+void listener_wrap(struct listener *li, stream_io_fn *fn, void *arg);
 uint16_t listener_port(const struct listener *li);
 /* Stops accepting; open streams stay. NULL is allowed. */
 void listener_free(struct listener *li);

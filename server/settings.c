@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "server/http/forwarded.h"
+
 static const char *const adapters[] = {"auto", "memory", "redis", NULL};
 static const char *const parsers[] = {"text", "msgpack", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
@@ -30,6 +32,10 @@ static const struct config_field fields[] = {
          "address to bind; empty = every one"),
     U32("listen.port", listen_port, "3000", 0, 65535,
         "port to bind; 0 = any free one"),
+    TEXT("tls.certificate_file", certificate_file, "", 0, 1024,
+         "PEM chain for https and wss on listen.port; empty = no TLS"),
+    TEXT("tls.key_file", key_file, "", 0, 1024,
+         "PEM key of the certificate; both are read again on SIGHUP"),
     TEXT("node.name", node_name, "", 0, 64,
          "shown in logs and to users; empty = made from the host name"),
     {"redis.url", CFG_STRING, AT(redis_url), "", 0, 1024, NULL,
@@ -63,6 +69,10 @@ static const struct config_field fields[] = {
      "origins that browsers may connect from; * = all; empty = no CORS", false},
     BOOL("engine.cors_credentials", cors_credentials, "false",
          "allow cookies in cross-origin requests"),
+    {"engine.trusted_proxies", CFG_LIST, AT(trusted_proxies), "", 0, 8192, NULL,
+     "addresses or networks (10.0.0.0/8) whose X-Forwarded-For and "
+     "X-Forwarded-Proto are believed",
+     false},
     TEXT("engine.slot_header", slot_header, "X-Confab-Slot", 0, 64,
          "header by which the balancer names this node's slot"),
     BOOL("engine.serve_client", serve_client, "true",
@@ -102,6 +112,8 @@ static const struct config_field fields[] = {
         "rooms that a socket may be in"),
     U32("limits.namespaces_per_connection", namespaces_per_connection, "16", 1,
         1024, "namespaces joined over one connection"),
+    U32("limits.dynamic_namespaces", dynamic_namespaces, "1000", 0, 1 << 20,
+        "namespaces made for the names that clients give"),
     U32("limits.pending_acks", pending_acks, "1000", 1, 1 << 20,
         "acknowledgements awaited from one socket"),
     U32("limits.publish_queue_bytes", publish_queue_bytes, "16000000", 1024,
@@ -129,9 +141,23 @@ int settings_check(const struct settings *s, char err[CONFIG_ERR_MAX])
     if (s->adapter_type == SETTINGS_REDIS && !s->redis_url[0])
         return wrong(err, "adapter.type is redis but redis.url is empty; set "
                           "it, e.g. redis://127.0.0.1:6379");
+    if (!s->certificate_file[0] != !s->key_file[0])
+        return wrong(err, "tls.certificate_file and tls.key_file: set both or "
+                          "none");
     if (s->cors_credentials && str_eq(str_of(s->cors_origins), STR("*")))
         return wrong(err, "engine.cors_credentials needs named origins in "
                           "engine.cors_origins, not *");
+    struct forwarded proxies;
+    struct str bad;
+    int rc = forwarded_init(&proxies, str_of(s->trusted_proxies), &bad);
+    forwarded_fini(&proxies);
+    if (rc < 0) {
+        snprintf(err, CONFIG_ERR_MAX,
+                 "engine.trusted_proxies: \"%.*s\" is no address or network, "
+                 "as 10.0.0.0/8 is",
+                 STR_ARG(bad));
+        return ERR_CONFIG;
+    }
     if (s->request_line_bytes > s->header_bytes)
         return wrong(err, "limits.request_line_bytes is larger than "
                           "limits.header_bytes");

@@ -9,6 +9,9 @@ struct settings {
     char *listen_host;
     uint32_t listen_port;
 
+    char *certificate_file;
+    char *key_file;
+
     char *node_name;
 
     char *redis_url;
@@ -27,6 +30,7 @@ struct settings {
     uint32_t deflate_threshold_bytes;
     char *cors_origins;
     bool cors_credentials;
+    char *trusted_proxies;
     char *slot_header;
     bool serve_client;
     uint32_t parser; /* enum settings_parser */
@@ -48,6 +52,7 @@ struct settings {
     uint32_t room_name_bytes;
     uint32_t rooms_per_socket;
     uint32_t namespaces_per_connection;
+    uint32_t dynamic_namespaces;
     uint32_t pending_acks;
     uint32_t publish_queue_bytes;
 

@@ -23,7 +23,8 @@
  * must not block; they may close, join, leave, emit and disconnect at will, on
  * any socket, their own included.
  *
- * Lifetimes: a server and its namespaces live until sio_server_free. A socket
+ * Lifetimes: a server and its namespaces live until sio_server_free; a dynamic
+ * namespace lives until the turn in which its last socket has gone. A socket
  * lives until its disconnect handlers have returned. An event, its values and
  * the text they lend live until the handler returns. Text given to a function
  * is copied or used up before it returns.
@@ -75,6 +76,7 @@ struct sio_socket;
 struct sio_event;
 struct sio_ack;
 struct sio_next;
+struct sio_value;
 
 /* ---- server --------------------------------------------------------------
  *
@@ -106,9 +108,12 @@ SIO_API int sio_server_listen(struct sio_server *srv);
 /* Where it listens; the host is empty for every address. */
 SIO_API uint16_t sio_server_port(const struct sio_server *srv);
 SIO_API const char *sio_server_host(const struct sio_server *srv);
+/* Clients connect with https and wss. */
+SIO_API bool sio_server_secure(const struct sio_server *srv);
 /* Serves until sio_server_stop, SIGTERM or SIGINT; returns 0 after a clean
  * stop. SIGPIPE is ignored from then on; SIGTERM and SIGINT too once one of
- * them has stopped the server, so that cleaning up is not cut short. */
+ * them has stopped the server, so that cleaning up is not cut short. With TLS,
+ * SIGHUP reads certificate and key again while it runs. */
 SIO_API int sio_server_run(struct sio_server *srv);
 /* Closes all connections ("server shutting down") and makes sio_server_run
  * return. May be called from handlers. */
@@ -130,6 +135,24 @@ SIO_API void sio_server_serve(struct sio_server *srv, const char *path,
 /* The namespace of that name, made when it does not exist; a missing leading
  * '/' is added. "/" always exists for clients. */
 SIO_API struct sio_namespace *sio_of(struct sio_server *srv, const char *name);
+/* Dynamic namespaces: the namespace that is returned is the parent of every
+ * namespace that is made when a client connects to a name which does not exist
+ * and `fn` accepts; `auth` is the CONNECT's. The parent's handlers and
+ * middlewares serve its children, those added later, too; adding one to a child
+ * is adding it to the parent. Parents are asked in the order they were made. A
+ * child goes with its last socket. There are at most limits.dynamic_namespaces
+ * children; names of more than 255 bytes are unknown. The parent itself has no
+ * sockets: a broadcast to it is SIO_ERR_STATE. */
+typedef bool sio_match_fn(struct sio_str name, struct sio_value auth,
+                          void *arg);
+SIO_API struct sio_namespace *sio_of_match(struct sio_server *srv,
+                                           sio_match_fn *fn, void *arg);
+/* Every namespace but the parents, in the order they were made; `each` returns
+ * false to stop.
+ */
+SIO_API void sio_namespaces(struct sio_server *srv,
+                            bool (*each)(struct sio_namespace *ns, void *arg),
+                            void *arg);
 SIO_API const char *sio_namespace_name(const struct sio_namespace *ns);
 SIO_API struct sio_server *sio_server_of(const struct sio_namespace *ns);
 
@@ -150,15 +173,48 @@ typedef void sio_connection_fn(struct sio_socket *s, void *arg);
 SIO_API void sio_on_connection(struct sio_namespace *ns, sio_connection_fn *fn,
                                void *arg);
 /* Reasons are the official ones: "transport close", "ping timeout", "client
- * namespace disconnect"... The socket has left its rooms; sending to it does
- * nothing. */
+ * namespace disconnect"... Sending to the socket does nothing any more.
+ * Disconnecting: it is still in its rooms. Disconnect, right after: it has left
+ * them. */
 typedef void sio_disconnect_fn(struct sio_socket *s, const char *reason,
                                void *arg);
+SIO_API void sio_on_disconnecting(struct sio_namespace *ns,
+                                  sio_disconnect_fn *fn, void *arg);
 SIO_API void sio_on_disconnect(struct sio_namespace *ns, sio_disconnect_fn *fn,
                                void *arg);
 typedef void sio_event_fn(struct sio_socket *s, struct sio_event *e, void *arg);
 SIO_API void sio_on(struct sio_namespace *ns, const char *event,
                     sio_event_fn *fn, void *arg);
+/* For one event, of whichever socket. */
+SIO_API void sio_once(struct sio_namespace *ns, const char *event,
+                      sio_event_fn *fn, void *arg);
+/* Before those that are there. */
+SIO_API void sio_prepend(struct sio_namespace *ns, const char *event,
+                         sio_event_fn *fn, void *arg);
+/* Takes away the handler of that function and argument, the latest when there
+ * are several; with fn NULL all of the event. Allowed at any time, for a
+ * handler that is running, too. One added while an event is handled is called
+ * for the next. */
+SIO_API void sio_off(struct sio_namespace *ns, const char *event,
+                     sio_event_fn *fn, void *arg);
+/* Called for every event (sio_event_name), before the middlewares and the
+ * event's own handlers; one that nobody handles and one that is refused come
+ * here, too. */
+SIO_API void sio_on_any(struct sio_namespace *ns, sio_event_fn *fn, void *arg);
+SIO_API void sio_off_any(struct sio_namespace *ns, sio_event_fn *fn, void *arg);
+
+/* Asked for each event before its handlers: NULL lets it pass; a message, which
+ * must stay until the error handlers have returned, refuses it. Then the next
+ * ones are not asked and the error handlers are told; the client hears nothing
+ * and gets no acknowledgement, unless one of these gives it. */
+typedef const char *sio_packet_fn(struct sio_socket *s, struct sio_event *e,
+                                  void *arg);
+SIO_API void sio_use_packet(struct sio_namespace *ns, sio_packet_fn *fn,
+                            void *arg);
+typedef void sio_error_fn(struct sio_socket *s, struct sio_event *e,
+                          const char *message, void *arg);
+SIO_API void sio_on_error(struct sio_namespace *ns, sio_error_fn *fn,
+                          void *arg);
 
 /* ---- events --------------------------------------------------------------
  *
@@ -278,6 +334,33 @@ SIO_API void sio_volatile(struct sio_broadcast *b);
 SIO_API int sio_broadcast(const struct sio_broadcast *b, const char *event,
                           const char *format, ...);
 
+/* Broadcasts to this node's sockets, for now, and waits for the acknowledgement
+ * of each. `fn` is called exactly once, never inside this call, when all have
+ * answered or gone, after timeout_ms at the latest: with the one argument of
+ * `answers`, an array of each client's first value in the order they came,
+ * binary data included, and with the number of those that did not answer. Past
+ * four times engine.max_payload_bytes further answers are missing, too. Waits
+ * for at most limits.pending_acks broadcasts of a namespace. */
+typedef void sio_answers_fn(struct sio_event *answers, size_t missing,
+                            void *arg);
+SIO_API int sio_broadcast_ack(const struct sio_broadcast *b,
+                              uint32_t timeout_ms, sio_answers_fn *fn,
+                              void *arg, const char *event, const char *format,
+                              ...);
+
+/* The sockets that a broadcast would reach on this node, for now. `each`
+ * returns false to stop; it may do anything, disconnect included; sockets that
+ * end meanwhile are left out. SIO_ERR_ARG when too many rooms were named. */
+SIO_API int sio_sockets(const struct sio_broadcast *b,
+                        bool (*each)(struct sio_socket *s, void *arg),
+                        void *arg);
+/* All that can join do; returns the first failure of one that cannot. */
+SIO_API int sio_sockets_join(const struct sio_broadcast *b,
+                             struct sio_str room);
+SIO_API int sio_sockets_leave(const struct sio_broadcast *b,
+                              struct sio_str room);
+SIO_API int sio_sockets_disconnect(const struct sio_broadcast *b, bool close);
+
 /* ---- sockets ------------------------------------------------------------- */
 
 /* 20 characters; public, unlike the session's id. */
@@ -311,13 +394,32 @@ SIO_API void sio_set_data(struct sio_socket *s, void *data,
                           void (*release)(void *data));
 SIO_API void *sio_data(const struct sio_socket *s);
 
-/* The connection's first request: query parameter (decoded) and header (name in
- * any case); false when absent. */
+/* The connection's first request, whatever transport came later; nothing of it
+ * is there for a disconnect handler. Query parameter (decoded; the last of that
+ * name) and header (name in any case; the first); false when absent. */
 SIO_API bool sio_query(const struct sio_socket *s, const char *name,
                        struct sio_str *out);
 SIO_API bool sio_header(const struct sio_socket *s, const char *name,
                         struct sio_str *out);
-/* The peer's address as text. */
+/* All of them as they were sent; `each` returns false to stop. */
+typedef bool sio_pair_fn(struct sio_str name, struct sio_str value, void *arg);
+SIO_API void sio_query_each(const struct sio_socket *s, sio_pair_fn *each,
+                            void *arg);
+SIO_API void sio_header_each(const struct sio_socket *s, sio_pair_fn *each,
+                             void *arg);
+/* The request's target: path and query. */
+SIO_API struct sio_str sio_url(const struct sio_socket *s);
+/* When it came: milliseconds since 1970. */
+SIO_API int64_t sio_issued(const struct sio_socket *s);
+/* It came over TLS, which is for a proxy of engine.trusted_proxies to say
+ * (X-Forwarded-Proto). */
+SIO_API bool sio_secure(const struct sio_socket *s);
+/* The official handshake object as JSON: headers, time, address, xdomain,
+ * secure, issued, url, query, auth. Valid inside the handler, until the next
+ * call. */
+SIO_API struct sio_str sio_handshake_json(struct sio_socket *s);
+/* The client's address as text: the peer's; when that is one of
+ * engine.trusted_proxies, what it says in X-Forwarded-For. */
 SIO_API const char *sio_address(const struct sio_socket *s);
 /* The auth object that came with CONNECT; an empty object when none did. Valid
  * inside the handler, until the next call. */

@@ -67,3 +67,20 @@ bool query_find(struct str query, struct str name, struct buf *scratch,
         *out = decode(value, scratch);
     return found;
 }
+
+bool query_next(struct str *rest, struct buf *scratch, struct str *name,
+                struct str *value)
+{
+    struct str pair;
+    do {
+        if (rest->len == 0 || !str_next(rest, '&', &pair))
+            return false;
+    } while (pair.len == 0);
+    buf_clear(scratch);
+    (void)buf_space(scratch, pair.len); /* for both: it must not move */
+    struct str text = pair;
+    str_next(&text, '=', name);
+    *name = decode(*name, scratch);
+    *value = text.p ? decode(text, scratch) : STR("");
+    return true;
+}

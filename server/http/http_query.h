@@ -11,4 +11,9 @@
 bool query_find(struct str query, struct str name, struct buf *scratch,
                 struct str *out);
 
+/* Takes the first pair off the front of `*rest`, decoded; false when there is
+ * none left. Both borrow from the query or from scratch, which is cleared. */
+bool query_next(struct str *rest, struct buf *scratch, struct str *name,
+                struct str *value);
+
 #endif

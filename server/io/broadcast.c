@@ -4,7 +4,7 @@
 #include "common/utf8.h"
 #include "server/io/event.h"
 #include "server/io/pack.h"
-#include "server/io/socket.h"
+#include "server/io/selection.h"
 
 struct sio_broadcast sio_all(struct sio_namespace *ns)
 {
@@ -46,17 +46,8 @@ void sio_volatile(struct sio_broadcast *b)
 
 static void send_broadcast(const struct sio_broadcast *b, const struct pack *p)
 {
-    struct str rooms[SIO_BROADCAST_ROOMS], except[SIO_BROADCAST_ROOMS];
-    for (unsigned i = 0; i < b->n_rooms; i++)
-        rooms[i] = str_from_sio(b->rooms[i]);
-    for (unsigned i = 0; i < b->n_except; i++)
-        except[i] = str_from_sio(b->except[i]);
-    struct broadcast to = {.rooms = rooms,
-                           .n_rooms = b->n_rooms,
-                           .except = except,
-                           .n_except = b->n_except,
-                           .local = b->local,
-                           .is_volatile = b->is_volatile};
+    struct selection_names names;
+    struct broadcast to = selection_of(b, &names);
     struct bytes *data = bytes_new(buf_str(&p->json));
     struct packet *packet = packet_new(PACKET_EVENT, b->ns->name, PACKET_NO_ACK,
                                        data, p->bins, p->n_bins);
@@ -70,15 +61,16 @@ int sio_broadcast(const struct sio_broadcast *b, const char *event,
                   const char *format, ...)
 {
     struct sio_server *srv = b->ns->server;
-    if (!b->ns->adapter)
-        return SIO_ERR_STATE;
-    if (b->overflow || parser_reserved(str_of(event)))
-        return SIO_ERR_ARG;
+    int rc = selection_check(b);
+    if (rc == 0 && parser_reserved(str_of(event)))
+        rc = SIO_ERR_ARG;
+    if (rc < 0)
+        return rc;
     struct pack p;
     struct pack_args args;
     pack_init(&p, srv->settings.max_payload_bytes);
     va_start(args.ap, format);
-    int rc = pack_array(&p, event, format, &args, &srv->scratch);
+    rc = pack_array(&p, event, format, &args, &srv->scratch);
     va_end(args.ap);
     if (rc == 0)
         send_broadcast(b, &p);

@@ -1,7 +1,11 @@
 #include "server/io/client.h"
 
+#include <assert.h>
+
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "server/io/dynamic.h"
+#include "server/io/handshake.h"
 #include "server/io/outbound.h"
 #include "server/io/socket.h"
 
@@ -21,7 +25,9 @@ static void partial_free(struct client_partial *p)
 
 static void client_destroy(struct loop_task *t)
 {
-    mem_free(container_of(t, struct client, task));
+    struct client *c = container_of(t, struct client, task);
+    handshake_fini(c);
+    mem_free(c);
 }
 
 /* Closes the connection; `reason` when it is not the session's to give. */
@@ -80,8 +86,28 @@ static void refuse_connect(struct client *c, struct str nsp, struct str data)
     client_send(c, &out);
 }
 
+static const char unknown[] = "{\"message\":\"Invalid namespace\"}";
+static const char too_many[] = "{\"message\":\"Too many namespaces\"}";
+
+/* Asks for a dynamic namespace; the CONNECT's auth is on the tape. */
+static struct sio_namespace *make_namespace(struct client *c,
+                                            const struct packet_head *h,
+                                            const struct json *tape, bool *full)
+{
+    struct sio_event e;
+    struct json *none = server_tape_get(c->server);
+    int rc = json_parse(none, STR("{}"), c->server->parser_limits.json);
+    assert(rc == 0);
+    event_init_value(&e, h->has_payload ? tape : none);
+    struct sio_namespace *ns =
+        dynamic_match(c->server, h->nsp, sio_arg(&e, 0), full);
+    event_fini(&e);
+    server_tape_put(c->server);
+    return ns;
+}
+
 static void on_connect(struct client *c, const struct packet_head *h,
-                       struct sio_socket *s)
+                       const struct json *tape, struct sio_socket *s)
 {
     if (s) {
         metrics_add(M_BAD_PACKET, 1);
@@ -89,13 +115,20 @@ static void on_connect(struct client *c, const struct packet_head *h,
         return;
     }
     struct sio_namespace *ns = server_namespace(c->server, h->nsp);
-    if (!ns) {
-        refuse_connect(c, h->nsp, STR("{\"message\":\"Invalid namespace\"}"));
+    bool dynamic = !ns && !list_empty(&c->server->parents);
+    bool full = c->n_sockets >= c->server->settings.namespaces_per_connection &&
+                (ns || dynamic);
+    if (dynamic && !full)
+        ns = make_namespace(c, h, tape, &full);
+    if (!c->session)
+        return; /* whoever was asked has stopped the server */
+    if (full) {
+        metrics_add(M_LIMIT_NAMESPACES, 1);
+        refuse_connect(c, h->nsp, str_of(too_many));
         return;
     }
-    if (c->n_sockets >= c->server->settings.namespaces_per_connection) {
-        metrics_add(M_LIMIT_NAMESPACES, 1);
-        refuse_connect(c, h->nsp, STR("{\"message\":\"Too many namespaces\"}"));
+    if (!ns) {
+        refuse_connect(c, h->nsp, str_of(unknown));
         return;
     }
     namespace_admit(ns, socket_new(c, ns, h->payload));
@@ -116,7 +149,7 @@ static void route(struct client *c, const struct packet_head *h,
 {
     struct sio_socket *s = find_socket(c, h->nsp);
     if (h->type == PACKET_CONNECT) {
-        on_connect(c, h, s);
+        on_connect(c, h, tape, s);
     } else if (not_connected(c, s)) {
         return;
     } else if (h->type == PACKET_EVENT) {
@@ -236,6 +269,7 @@ void *client_new(void *server, struct session *s)
     struct client *c = mem_zalloc(sizeof(*c));
     c->server = server;
     c->session = s;
+    handshake_begin(c);
     list_init(&c->sockets);
     timer_init(&c->connect, on_connect_timeout);
     loop_timer(c->server->loop, &c->connect,

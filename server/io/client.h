@@ -20,8 +20,11 @@ struct client {
     struct list sockets;     /* in order of CONNECT */
     uint32_t n_sockets;
     struct client_partial *partial;
-    struct timer connect; /* until the first namespace is joined */
-    const char *reason;   /* why we are closing; NULL = as the session says */
+    struct timer connect;  /* until the first namespace is joined */
+    int64_t issued_ms;     /* when it began, since the epoch */
+    struct bytes *address; /* as proxies say, with a NUL; NULL: the peer's */
+    bool secure;           /* a proxy says so */
+    const char *reason;    /* why we are closing; NULL = as the session says */
     struct loop_task task;
 };
 

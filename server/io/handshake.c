@@ -1,57 +1,206 @@
-/* What a socket's first request said (sio.h: sio_query, sio_header,
- * sio_address, sio_auth). The session keeps the request's target and header
- * lines as one text, searched when asked. */
-#include <assert.h>
+/* The session keeps the request's target and header lines as one text, searched
+ * when asked. */
+#include "server/io/handshake.h"
 
+#include <assert.h>
+#include <time.h>
+
+#include "common/json_out.h"
 #include "server/http/http_query.h"
 #include "server/io/event.h"
 #include "server/io/socket.h"
+
+enum {
+    FORWARDED_BYTES = 64 * 1024, /* a request's head is smaller */
+    JSON_KEEP_BYTES = 64 * 1024, /* a large handshake's memory is given back */
+};
+
+/* ---- the first request --------------------------------------------------- */
 
 static struct session *session_of(const struct sio_socket *s)
 {
     return s->state == SOCKET_GONE ? NULL : s->client->session;
 }
 
+/* The target; its headers are left in `*rest`. */
+static struct str take_target(struct session *session, struct str *rest)
+{
+    struct str target;
+    *rest = session_head(session);
+    str_next(rest, '\n', &target);
+    return target;
+}
+
+static bool next_header(struct str *rest, struct str *name, struct str *value)
+{
+    struct str line;
+    while (str_next(rest, '\n', &line)) {
+        if (!str_next(&line, ':', name) || !line.p)
+            continue;
+        *value = str_trim(line);
+        return true;
+    }
+    return false;
+}
+
+static bool find_header(struct session *session, struct str name,
+                        struct str *out)
+{
+    struct str rest, key, value;
+    take_target(session, &rest);
+    while (next_header(&rest, &key, &value)) {
+        if (!str_ieq(key, name))
+            continue;
+        *out = value;
+        return true;
+    }
+    return false;
+}
+
+/* What follows the '?' of the target; empty when nothing does. */
+static struct str query_of(struct session *session)
+{
+    struct str headers, path;
+    struct str target = take_target(session, &headers);
+    str_next(&target, '?', &path);
+    return target.p ? target : STR("");
+}
+
+/* All values of the header as one list. */
+static void join_header(struct session *session, struct str name,
+                        struct str between, struct buf *out)
+{
+    struct str rest, key, value;
+    bool first = true;
+    take_target(session, &rest);
+    while (next_header(&rest, &key, &value)) {
+        if (!str_ieq(key, name))
+            continue;
+        if (!first)
+            buf_add(out, between);
+        first = false;
+        buf_add(out, value);
+    }
+}
+
+/* ---- behind proxies ------------------------------------------------------ */
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+void handshake_begin(struct client *c)
+{
+    const struct forwarded *f = &c->server->proxies;
+    struct str proto = STR("");
+    c->issued_ms = now_ms();
+    c->secure = c->server->tls != NULL;
+    if (!forwarded_trusts(f, str_of(session_address(c->session))))
+        return;
+    struct buf list;
+    buf_init(&list, FORWARDED_BYTES);
+    join_header(c->session, STR("x-forwarded-for"), STR(","), &list);
+    struct str client = forwarded_client(f, buf_str(&list));
+    if (client.len) {
+        struct buf address;
+        buf_init(&address, client.len + 1);
+        buf_add(&address, client);
+        buf_addc(&address, '\0');
+        c->address = buf_take(&address);
+    }
+    buf_fini(&list);
+    if (find_header(c->session, STR("x-forwarded-proto"), &proto))
+        c->secure = str_ieq(proto, STR("https"));
+}
+
+void handshake_fini(struct client *c)
+{
+    bytes_unref(c->address);
+}
+
+/* ---- sio.h --------------------------------------------------------------- */
+
 bool sio_header(const struct sio_socket *s, const char *name,
                 struct sio_str *out)
 {
     struct session *session = session_of(s);
-    if (!session)
+    struct str value;
+    if (!session || !find_header(session, str_of(name), &value))
         return false;
-    struct str head = session_head(session), line;
-    str_next(&head, '\n', &line); /* the target */
-    while (str_next(&head, '\n', &line)) {
-        struct str key;
-        if (!str_next(&line, ':', &key) || !str_ieq(key, str_of(name)))
-            continue;
-        *out = sio_from_str(str_trim(line));
-        return true;
+    *out = sio_from_str(value);
+    return true;
+}
+
+void sio_header_each(const struct sio_socket *s, sio_pair_fn *each, void *arg)
+{
+    struct session *session = session_of(s);
+    if (!session)
+        return;
+    struct str rest, name, value;
+    take_target(session, &rest);
+    while (next_header(&rest, &name, &value)) {
+        if (!each(sio_from_str(name), sio_from_str(value), arg))
+            return;
     }
-    return false;
 }
 
 bool sio_query(const struct sio_socket *s, const char *name,
                struct sio_str *out)
 {
     struct session *session = session_of(s);
+    struct str value;
     if (!session)
-        return false;
-    struct str head = session_head(session), target, path, value;
-    str_next(&head, '\n', &target);
-    if (!str_next(&target, '?', &path) || !target.p)
         return false;
     struct buf *scratch = &s->ns->server->query;
     buf_clear(scratch);
-    if (!query_find(target, str_of(name), scratch, &value))
+    if (!query_find(query_of(session), str_of(name), scratch, &value))
         return false;
     *out = sio_from_str(value);
     return true;
 }
 
+void sio_query_each(const struct sio_socket *s, sio_pair_fn *each, void *arg)
+{
+    struct session *session = session_of(s);
+    if (!session)
+        return;
+    struct buf scratch;
+    struct str rest = query_of(session), name, value;
+    buf_init(&scratch, rest.len);
+    while (query_next(&rest, &scratch, &name, &value)) {
+        if (!each(sio_from_str(name), sio_from_str(value), arg))
+            break;
+    }
+    buf_fini(&scratch);
+}
+
+struct sio_str sio_url(const struct sio_socket *s)
+{
+    struct session *session = session_of(s);
+    struct str headers;
+    return sio_from_str(session ? take_target(session, &headers) : STR(""));
+}
+
 const char *sio_address(const struct sio_socket *s)
 {
     struct session *session = session_of(s);
-    return session ? session_address(session) : "";
+    if (!session)
+        return "";
+    const struct bytes *address = s->client->address;
+    return address ? address->p : session_address(session);
+}
+
+bool sio_secure(const struct sio_socket *s)
+{
+    return session_of(s) && s->client->secure;
+}
+
+int64_t sio_issued(const struct sio_socket *s)
+{
+    return session_of(s) ? s->client->issued_ms : 0;
 }
 
 struct sio_value sio_auth(struct sio_socket *s)
@@ -63,4 +212,107 @@ struct sio_value sio_auth(struct sio_socket *s)
     assert(rc == 0); /* it was checked when it came in */
     event_init_value(&srv->auth_event, &srv->auth_tape);
     return sio_arg(&srv->auth_event, 0);
+}
+
+/* ---- the whole as JSON --------------------------------------------------- */
+
+static void add_member(struct buf *b, struct str name, struct str value)
+{
+    if (buf_str(b).p[b->len - 1] != '{')
+        buf_addc(b, ',');
+    json_out_string(b, name);
+    buf_addc(b, ':');
+    json_out_string(b, value);
+}
+
+static struct str lower_case(struct str name, struct buf *scratch)
+{
+    buf_clear(scratch);
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.p[i];
+        buf_addc(scratch, c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : c);
+    }
+    return buf_str(scratch);
+}
+
+/* A header of that name stands before this one. */
+static bool seen_before(struct session *session, struct str name)
+{
+    struct str rest, key, value;
+    take_target(session, &rest);
+    while (next_header(&rest, &key, &value) && key.p != name.p) {
+        if (str_ieq(key, name))
+            return true;
+    }
+    return false;
+}
+
+static void add_headers(struct buf *b, struct session *session)
+{
+    struct str rest, name, value;
+    struct buf lower, joined;
+    buf_init(&lower, FORWARDED_BYTES);
+    buf_init(&joined, FORWARDED_BYTES);
+    take_target(session, &rest);
+    while (next_header(&rest, &name, &value)) {
+        if (seen_before(session, name))
+            continue;
+        bool cookie = str_ieq(name, STR("cookie"));
+        buf_clear(&joined);
+        join_header(session, name, cookie ? STR("; ") : STR(", "), &joined);
+        add_member(b, lower_case(name, &lower), buf_str(&joined));
+    }
+    buf_fini(&lower);
+    buf_fini(&joined);
+}
+
+/* As JavaScript writes a date, in UTC whatever the locale. */
+static void add_time(struct buf *b, int64_t ms)
+{
+    static const char days[] = "SunMonTueWedThuFriSat";
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm t;
+    if (!gmtime_r(&seconds, &t))
+        t = (struct tm){0};
+    buf_fmt(b,
+            "\"%.3s %.3s %02d %04d %02d:%02d:%02d GMT+0000 "
+            "(Coordinated Universal Time)\"",
+            days + 3 * t.tm_wday, months + 3 * t.tm_mon, t.tm_mday,
+            t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
+}
+
+static bool add_parameter(struct sio_str name, struct sio_str value, void *arg)
+{
+    add_member(arg, str_from_sio(name), str_from_sio(value));
+    return true;
+}
+
+struct sio_str sio_handshake_json(struct sio_socket *s)
+{
+    struct session *session = session_of(s);
+    struct buf *b = &s->ns->server->handshake;
+    struct str origin;
+    if (!session)
+        return (struct sio_str){"", 0};
+    if (b->cap > JSON_KEEP_BYTES)
+        buf_fini(b);
+    buf_clear(b);
+    buf_add(b, STR("{\"headers\":{"));
+    add_headers(b, session);
+    buf_add(b, STR("},\"time\":"));
+    add_time(b, s->client->issued_ms);
+    buf_add(b, STR(",\"address\":"));
+    json_out_string(b, str_of(sio_address(s)));
+    buf_fmt(b, ",\"xdomain\":%s,\"secure\":%s,\"issued\":%lld,\"url\":",
+            find_header(session, STR("origin"), &origin) ? "true" : "false",
+            s->client->secure ? "true" : "false",
+            (long long)s->client->issued_ms);
+    json_out_string(b, str_from_sio(sio_url(s)));
+    buf_add(b, STR(",\"query\":{"));
+    sio_query_each(s, add_parameter, b);
+    buf_add(b, STR("},\"auth\":"));
+    buf_add(b, s->auth ? bytes_str(s->auth) : STR("{}"));
+    buf_addc(b, '}');
+    return sio_from_str(buf_str(b));
 }

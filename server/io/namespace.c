@@ -12,7 +12,7 @@
  * client has gone while one of them took its time. */
 struct sio_next {
     struct sio_socket *socket;
-    struct list *at; /* the middleware that is being asked */
+    struct handler_walk walk; /* stands at the middleware that is being asked */
 };
 
 static struct str events_key(const struct map_node *n)
@@ -26,25 +26,25 @@ static void deliver(void *host, struct member *to, struct packet *p,
                     bool is_volatile)
 {
     (void)host;
-    socket_deliver(container_of(to, struct sio_socket, member), p, is_volatile);
+    (void)socket_deliver(container_of(to, struct sio_socket, member), p,
+                         is_volatile);
 }
 
 static void presence(void *host, struct str group, struct str key,
                      struct str meta, int what)
 {
     struct sio_namespace *ns = host;
-    if (list_empty(&ns->on_presence))
+    if (list_empty(&ns->home->on_presence.list))
         return;
     struct json *tape = server_tape_get(ns->server);
     struct sio_event e;
     if (json_parse(tape, meta, ns->server->parser_limits.json) == 0) {
         event_init_value(&e, tape);
-        struct list *n = ns->on_presence.next;
-        for (; n != &ns->on_presence; n = n->next) {
-            struct handler *h = container_of(n, struct handler, link);
+        struct handler_walk w;
+        struct handler *h = handlers_first(&w, &ns->home->on_presence);
+        for (; h; h = handlers_next(&w))
             h->fn.presence(ns, (enum sio_presence)what, sio_from_str(group),
                            sio_from_str(key), sio_arg(&e, 0), h->arg);
-        }
         event_fini(&e);
     }
     server_tape_put(ns->server);
@@ -55,6 +55,19 @@ static const struct adapter_host adapter_host = {.deliver = deliver,
 
 /* ---- life ---------------------------------------------------------------- */
 
+static void each_handlers(struct sio_namespace *ns,
+                          void (*fn)(struct handlers *hs))
+{
+    fn(&ns->middlewares);
+    fn(&ns->on_connection);
+    fn(&ns->on_disconnecting);
+    fn(&ns->on_disconnect);
+    fn(&ns->on_presence);
+    fn(&ns->packet_middlewares);
+    fn(&ns->on_error);
+    fn(&ns->on_any);
+}
+
 struct sio_namespace *namespace_new(struct sio_server *srv, struct str name)
 {
     struct sio_namespace *ns = mem_zalloc(sizeof(*ns) + name.len + 1);
@@ -62,14 +75,20 @@ struct sio_namespace *namespace_new(struct sio_server *srv, struct str name)
     memcpy(copy, name.p, name.len);
     ns->name = (struct str){copy, name.len};
     ns->server = srv;
-    list_init(&ns->middlewares);
-    list_init(&ns->on_connection);
-    list_init(&ns->on_disconnect);
-    list_init(&ns->on_presence);
+    each_handlers(ns, handlers_init);
     map_init(&ns->events, events_key);
-    list_insert(&srv->namespaces, &ns->of_server);
-    map_put(&srv->by_name, &ns->by_name);
+    list_init(&ns->questions);
+    ns->home = ns;
+    list_init(&ns->of_server);
+    loop_task_init(&ns->task, NULL);
     return ns;
+}
+
+void namespace_publish(struct sio_namespace *ns)
+{
+    list_insert(&ns->server->namespaces, &ns->of_server);
+    map_put(&ns->server->by_name, &ns->by_name);
+    ns->published = true;
 }
 
 void namespace_start(struct sio_namespace *ns)
@@ -77,43 +96,34 @@ void namespace_start(struct sio_namespace *ns)
     ns->adapter = adapter_new(ns->server->cluster, ns->name, &adapter_host, ns);
 }
 
-static void free_handlers(struct list *handlers)
-{
-    struct list *n;
-    while ((n = list_pop(handlers)))
-        mem_free(container_of(n, struct handler, link));
-}
-
 static void free_event(struct map_node *n, void *arg)
 {
     struct sio_namespace *ns = arg;
     struct event_handlers *eh = container_of(n, struct event_handlers, node);
     map_remove(&ns->events, n);
-    free_handlers(&eh->handlers);
+    handlers_fini(&eh->handlers);
     mem_free(eh);
 }
 
 void namespace_free(struct sio_namespace *ns)
 {
-    map_remove(&ns->server->by_name, &ns->by_name);
+    if (ns->published)
+        map_remove(&ns->server->by_name, &ns->by_name);
+    loop_cancel(&ns->task);
     list_remove(&ns->of_server);
     map_each(&ns->events, free_event, ns);
     map_fini(&ns->events);
-    free_handlers(&ns->middlewares);
-    free_handlers(&ns->on_connection);
-    free_handlers(&ns->on_disconnect);
-    free_handlers(&ns->on_presence);
+    each_handlers(ns, handlers_fini);
     mem_free(ns);
 }
 
 /* ---- admission ----------------------------------------------------------- */
 
-/* Asks the middleware at `next->at`, or admits when all have been asked. */
-static void ask(struct sio_next *next)
+/* Asks this middleware, or admits when all have been asked. */
+static void ask(struct sio_next *next, struct handler *h)
 {
     struct sio_socket *s = next->socket;
-    if (next->at != &s->ns->middlewares) {
-        struct handler *h = container_of(next->at, struct handler, link);
+    if (h) {
         h->fn.middleware(s, next, h->arg);
         return;
     }
@@ -126,15 +136,15 @@ void namespace_admit(struct sio_namespace *ns, struct sio_socket *s)
 {
     struct sio_next *next = mem_zalloc(sizeof(*next));
     next->socket = s;
-    next->at = ns->middlewares.next;
     s->next = next;
-    ask(next);
+    ask(next, handlers_first(&next->walk, &ns->home->middlewares));
 }
 
 void namespace_forget(struct sio_next *next)
 {
     next->socket->next = NULL;
     next->socket = NULL;
+    handlers_leave(&next->walk);
 }
 
 void sio_admit(struct sio_next *next)
@@ -143,8 +153,7 @@ void sio_admit(struct sio_next *next)
         mem_free(next);
         return;
     }
-    next->at = next->at->next;
-    ask(next);
+    ask(next, handlers_next(&next->walk));
 }
 
 void sio_refuse(struct sio_next *next, const char *message,
@@ -169,62 +178,224 @@ void sio_refuse(struct sio_next *next, const char *message,
                 NULL, 0);
     pack_fini(&p);
     s->next = NULL;
+    handlers_leave(&next->walk);
     mem_free(next);
     socket_gone(s, "refused");
 }
 
 /* ---- sio.h --------------------------------------------------------------- */
 
-static struct handler *add_handler(struct list *to, void *arg)
-{
-    struct handler *h = mem_zalloc(sizeof(*h));
-    h->arg = arg;
-    list_insert(to, &h->link);
-    return h;
-}
-
 void sio_use(struct sio_namespace *ns, sio_middleware_fn *fn, void *arg)
 {
-    add_handler(&ns->middlewares, arg)->fn.middleware = fn;
+    handlers_add(&ns->home->middlewares, arg)->fn.middleware = fn;
+}
+
+void sio_use_packet(struct sio_namespace *ns, sio_packet_fn *fn, void *arg)
+{
+    handlers_add(&ns->home->packet_middlewares, arg)->fn.packet = fn;
+}
+
+void sio_on_error(struct sio_namespace *ns, sio_error_fn *fn, void *arg)
+{
+    handlers_add(&ns->home->on_error, arg)->fn.error = fn;
 }
 
 void sio_on_connection(struct sio_namespace *ns, sio_connection_fn *fn,
                        void *arg)
 {
-    add_handler(&ns->on_connection, arg)->fn.connection = fn;
+    handlers_add(&ns->home->on_connection, arg)->fn.connection = fn;
+}
+
+void sio_on_disconnecting(struct sio_namespace *ns, sio_disconnect_fn *fn,
+                          void *arg)
+{
+    handlers_add(&ns->home->on_disconnecting, arg)->fn.disconnect = fn;
 }
 
 void sio_on_disconnect(struct sio_namespace *ns, sio_disconnect_fn *fn,
                        void *arg)
 {
-    add_handler(&ns->on_disconnect, arg)->fn.disconnect = fn;
+    handlers_add(&ns->home->on_disconnect, arg)->fn.disconnect = fn;
 }
 
 void sio_on_presence(struct sio_namespace *ns, sio_presence_fn *fn, void *arg)
 {
-    add_handler(&ns->on_presence, arg)->fn.presence = fn;
+    handlers_add(&ns->home->on_presence, arg)->fn.presence = fn;
 }
 
-struct event_handlers *namespace_handlers(const struct sio_namespace *ns,
-                                          struct str event)
+/* ---- events -------------------------------------------------------------- */
+
+static struct event_handlers *find_event(const struct sio_namespace *ns,
+                                         struct str event)
 {
     struct map_node *n = map_get(&ns->events, event);
     return n ? container_of(n, struct event_handlers, node) : NULL;
 }
 
+static struct event_handlers *need_event(struct sio_namespace *ns,
+                                         struct str name)
+{
+    struct event_handlers *eh = find_event(ns, name);
+    if (eh)
+        return eh;
+    eh = mem_zalloc(sizeof(*eh) + name.len);
+    memcpy(eh + 1, name.p, name.len);
+    eh->name = (struct str){(const char *)(eh + 1), name.len};
+    handlers_init(&eh->handlers);
+    map_put(&ns->events, &eh->node);
+    return eh;
+}
+
+/* Names that come and go must not pile up. */
+static void free_unheard(struct sio_namespace *ns, struct event_handlers *eh)
+{
+    if (eh->running == 0 && list_empty(&eh->handlers.list))
+        free_event(&eh->node, ns);
+}
+
+static void run_event(struct sio_namespace *ns, struct sio_socket *s,
+                      struct sio_event *e)
+{
+    ns = ns->home;
+    struct event_handlers *eh = find_event(ns, e->name);
+    if (!eh)
+        return;
+    struct handler_walk w;
+    struct handler *h = handlers_first(&w, &eh->handlers);
+    eh->running++;
+    for (; h && socket_live(s); h = handlers_next(&w)) {
+        if (h->once)
+            handlers_remove(h); /* the walk keeps it until it has returned */
+        h->fn.event(s, e, h->arg);
+    }
+    handlers_leave(&w);
+    eh->running--;
+    free_unheard(ns, eh);
+}
+
+static void run_any(struct sio_namespace *ns, struct sio_socket *s,
+                    struct sio_event *e)
+{
+    struct handler_walk w;
+    struct handler *h = handlers_first(&w, &ns->home->on_any);
+    for (; h && socket_live(s); h = handlers_next(&w))
+        h->fn.event(s, e, h->arg);
+    handlers_leave(&w);
+}
+
+static void refuse_event(struct sio_namespace *ns, struct sio_socket *s,
+                         struct sio_event *e, const char *why)
+{
+    metrics_add(M_EVENTS_REFUSED, 1);
+    struct handler_walk w;
+    struct handler *h = handlers_first(&w, &ns->home->on_error);
+    for (; h; h = handlers_next(&w))
+        h->fn.error(s, e, why, h->arg);
+}
+
+/* Asks the packet middlewares until one refuses. */
+static bool event_passes(struct sio_namespace *ns, struct sio_socket *s,
+                         struct sio_event *e)
+{
+    const char *why = NULL;
+    struct handler_walk w;
+    struct handler *h = handlers_first(&w, &ns->home->packet_middlewares);
+    for (; h && !why && socket_live(s); h = handlers_next(&w))
+        why = h->fn.packet(s, e, h->arg);
+    handlers_leave(&w);
+    if (why)
+        refuse_event(ns, s, e, why);
+    return !why;
+}
+
+void namespace_event(struct sio_namespace *ns, struct sio_socket *s,
+                     struct sio_event *e)
+{
+    run_any(ns, s, e);
+    if (event_passes(ns, s, e) && socket_live(s))
+        run_event(ns, s, e);
+}
+
+void namespace_end(struct handlers *hs, struct sio_socket *s,
+                   const char *reason)
+{
+    struct handler_walk w;
+    struct handler *h = handlers_first(&w, hs);
+    for (; h; h = handlers_next(&w))
+        h->fn.disconnect(s, reason, h->arg);
+}
+
 void sio_on(struct sio_namespace *ns, const char *event, sio_event_fn *fn,
             void *arg)
 {
-    struct str name = str_of(event);
-    struct event_handlers *eh = namespace_handlers(ns, name);
-    if (!eh) {
-        eh = mem_zalloc(sizeof(*eh) + name.len);
-        memcpy(eh + 1, name.p, name.len);
-        eh->name = (struct str){(const char *)(eh + 1), name.len};
-        list_init(&eh->handlers);
-        map_put(&ns->events, &eh->node);
+    struct event_handlers *eh = need_event(ns->home, str_of(event));
+    handlers_add(&eh->handlers, arg)->fn.event = fn;
+}
+
+void sio_once(struct sio_namespace *ns, const char *event, sio_event_fn *fn,
+              void *arg)
+{
+    struct event_handlers *eh = need_event(ns->home, str_of(event));
+    struct handler *h = handlers_add(&eh->handlers, arg);
+    h->fn.event = fn;
+    h->once = true;
+}
+
+void sio_prepend(struct sio_namespace *ns, const char *event, sio_event_fn *fn,
+                 void *arg)
+{
+    struct event_handlers *eh = need_event(ns->home, str_of(event));
+    handlers_prepend(&eh->handlers, arg)->fn.event = fn;
+}
+
+void sio_on_any(struct sio_namespace *ns, sio_event_fn *fn, void *arg)
+{
+    handlers_add(&ns->home->on_any, arg)->fn.event = fn;
+}
+
+/* The last that was added of the pair; all when `fn` is NULL. */
+static void remove_event_fn(struct handlers *hs, sio_event_fn *fn,
+                            const void *arg)
+{
+    struct list *n = hs->list.prev, *before;
+    for (; n != &hs->list; n = before) {
+        before = n->prev;
+        struct handler *h = container_of(n, struct handler, link);
+        if (h->off || (fn && (h->fn.event != fn || h->arg != arg)))
+            continue;
+        handlers_remove(h);
+        if (fn)
+            return;
     }
-    add_handler(&eh->handlers, arg)->fn.event = fn;
+}
+
+void sio_off(struct sio_namespace *ns, const char *event, sio_event_fn *fn,
+             void *arg)
+{
+    ns = ns->home;
+    struct event_handlers *eh = find_event(ns, str_of(event));
+    if (!eh)
+        return;
+    remove_event_fn(&eh->handlers, fn, arg);
+    free_unheard(ns, eh);
+}
+
+void sio_off_any(struct sio_namespace *ns, sio_event_fn *fn, void *arg)
+{
+    remove_event_fn(&ns->home->on_any, fn, arg);
+}
+
+/* ---- facts --------------------------------------------------------------- */
+
+void sio_namespaces(struct sio_server *srv,
+                    bool (*each)(struct sio_namespace *ns, void *arg),
+                    void *arg)
+{
+    struct list *n = srv->namespaces.next;
+    for (; n != &srv->namespaces; n = n->next) {
+        if (!each(container_of(n, struct sio_namespace, of_server), arg))
+            return;
+    }
 }
 
 const char *sio_namespace_name(const struct sio_namespace *ns)

@@ -3,24 +3,14 @@
 #ifndef CONFAB_SERVER_IO_NAMESPACE_H
 #define CONFAB_SERVER_IO_NAMESPACE_H
 
+#include "server/io/handlers.h"
 #include "server/io/server.h"
 
-struct handler {
-    struct list link;
-    union {
-        sio_middleware_fn *middleware;
-        sio_connection_fn *connection;
-        sio_disconnect_fn *disconnect;
-        sio_event_fn *event;
-        sio_presence_fn *presence;
-    } fn;
-    void *arg;
-};
-
-/* The handlers of one event. */
+/* The handlers of one event; there while it has any or is being run. */
 struct event_handlers {
     struct map_node node;
-    struct list handlers;
+    struct handlers handlers;
+    uint32_t running;
     struct str name;
 };
 
@@ -28,15 +18,28 @@ struct sio_namespace {
     struct list of_server;
     struct map_node by_name;
     struct sio_server *server;
+    struct sio_namespace *home; /* whose handlers serve it: itself, or the
+                                   parent of a dynamic one */
+    sio_match_fn *match;        /* of a parent */
+    void *match_arg;
+    struct loop_task task;   /* of a child: frees it */
     struct adapter *adapter; /* NULL until the server listens */
-    struct list middlewares, on_connection, on_disconnect, on_presence;
-    struct map events; /* of event_handlers */
+    struct handlers middlewares, on_connection, on_disconnecting, on_disconnect,
+        on_presence;
+    struct handlers packet_middlewares, on_error, on_any;
+    struct map events;     /* of event_handlers */
+    struct list questions; /* broadcasts that wait for answers: answers.c */
+    uint32_t n_questions;
     uint64_t next_ack;
     size_t n_sockets; /* connected */
-    struct str name;  /* NUL follows */
+    bool published;
+    struct str name; /* NUL follows */
 };
 
+/* Nobody finds it yet. */
 struct sio_namespace *namespace_new(struct sio_server *srv, struct str name);
+/* From now on clients may connect to it. */
+void namespace_publish(struct sio_namespace *ns);
 /* All sockets must be gone. */
 void namespace_free(struct sio_namespace *ns);
 /* The cluster is there. */
@@ -45,8 +48,13 @@ void namespace_start(struct sio_namespace *ns);
 void namespace_admit(struct sio_namespace *ns, struct sio_socket *s);
 /* The socket that was being admitted has gone. */
 void namespace_forget(struct sio_next *next);
-/* NULL when nobody listens to it. */
-struct event_handlers *namespace_handlers(const struct sio_namespace *ns,
-                                          struct str event);
+/* Calls the catch-all handlers, asks the packet middlewares, calls the event's
+ * handlers. */
+void namespace_event(struct sio_namespace *ns, struct sio_socket *s,
+                     struct sio_event *e);
+/* Calls the handlers of a connection's end: on_disconnecting or
+ * on_disconnect. */
+void namespace_end(struct handlers *hs, struct sio_socket *s,
+                   const char *reason);
 
 #endif

@@ -44,15 +44,27 @@ static int add_binary(struct pack *p, struct str data)
     return 0;
 }
 
+static int renumber(struct buf *out, struct str data, void *arg)
+{
+    (void)out; /* the pack's own */
+    return add_binary(arg, data);
+}
+
 /* Text of a value of an event; its attachments get new numbers here. */
 static int add_value(struct pack *p, struct sio_value v)
 {
-    if (v.node == JSON_NONE)
-        return SIO_ERR_ARG;
+    return v.node == JSON_NONE ? SIO_ERR_ARG
+                               : pack_copy(&p->json, v, renumber, p);
+}
+
+int pack_copy(struct buf *out, struct sio_value v,
+              int (*binary)(struct buf *out, struct str data, void *arg),
+              void *arg)
+{
     const struct json *j = v.event->tape;
     struct str text = json_text(j, v.node);
     if (v.event->n_bins == 0) {
-        buf_add(&p->json, text);
+        buf_add(out, text);
         return 0;
     }
     uint32_t from = j->nodes[v.node].start;
@@ -61,14 +73,13 @@ static int add_value(struct pack *p, struct sio_value v)
         struct sio_str data;
         if (!sio_binary((struct sio_value){v.event, n}, &data))
             continue;
-        buf_add(&p->json,
-                (struct str){j->text.p + from, j->nodes[n].start - from});
-        int rc = add_binary(p, str_from_sio(data));
+        buf_add(out, (struct str){j->text.p + from, j->nodes[n].start - from});
+        int rc = binary(out, str_from_sio(data), arg);
         if (rc < 0)
             return rc;
         from = j->nodes[n].end;
     }
-    buf_add(&p->json, (struct str){j->text.p + from, end - from});
+    buf_add(out, (struct str){j->text.p + from, end - from});
     return 0;
 }
 

@@ -30,6 +30,12 @@ int pack_array(struct pack *p, const char *event, const char *format,
                struct pack_args *args, struct json *tape);
 /* A single value with its values in line. */
 int pack_format(struct pack *p, struct json *tape, const char *format, ...);
+/* Appends the JSON text of a value of an event; `binary` is called for each
+ * attachment and writes what stands for it, or returns an error, which ends
+ * it. */
+int pack_copy(struct buf *out, struct sio_value v,
+              int (*binary)(struct buf *out, struct str data, void *arg),
+              void *arg);
 /* A single value. */
 int pack_value(struct pack *p, const char *format, struct pack_args *args,
                struct json *tape);

@@ -14,8 +14,11 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "common/tls.h"
 #include "server/http/bundle.h"
+#include "server/io/answers.h"
 #include "server/io/client.h"
+#include "server/io/dynamic.h"
 #include "server/io/namespace.h"
 #include "server/io/parser_msgpack.h"
 #include "server/ops.h"
@@ -111,11 +114,13 @@ struct sio_server *sio_server_new(void)
     srv->loop = loop_new();
     config_defaults(&settings_table, &srv->settings);
     list_init(&srv->namespaces);
+    list_init(&srv->parents);
     list_init(&srv->documents);
     map_init(&srv->by_name, namespace_key);
     json_init(&srv->scratch);
     json_init(&srv->auth_tape);
     buf_init(&srv->query, QUERY_BYTES);
+    buf_init(&srv->handshake, UINT32_MAX);
     sio_of(srv, "/");
     return srv;
 }
@@ -136,6 +141,7 @@ struct sio_namespace *sio_of(struct sio_server *srv, const char *name)
     struct sio_namespace *ns = server_namespace(srv, str_of(name));
     if (!ns) {
         ns = namespace_new(srv, str_of(name));
+        namespace_publish(ns);
         if (srv->cluster)
             namespace_start(ns);
     }
@@ -212,6 +218,9 @@ static int start_cluster(struct sio_server *srv)
 static void start_engine(struct sio_server *srv)
 {
     const struct settings *s = &srv->settings;
+    struct str bad;
+    int rc = forwarded_init(&srv->proxies, str_of(s->trusted_proxies), &bad);
+    assert(rc == 0); /* settings_check */
     struct engine_settings es = {
         .ping_interval_ms = s->ping_interval_ms,
         .ping_timeout_ms = s->ping_timeout_ms,
@@ -296,6 +305,16 @@ static void normalize_path(struct settings *s)
     s->engine_path = with;
 }
 
+static int start_tls(struct sio_server *srv)
+{
+    const struct settings *s = &srv->settings;
+    if (!s->certificate_file[0] || srv->tls)
+        return 0;
+    char why[TLS_ERR_MAX];
+    srv->tls = tls_new(s->certificate_file, s->key_file, why);
+    return srv->tls ? 0 : fail(srv, SIO_ERR_CONFIG, why);
+}
+
 int sio_server_listen(struct sio_server *srv)
 {
     struct settings *s = &srv->settings;
@@ -308,6 +327,9 @@ int sio_server_listen(struct sio_server *srv)
     choose_name(srv);
     log_set_node(str_of(srv->name));
     normalize_path(s);
+    int rc = start_tls(srv);
+    if (rc < 0)
+        return rc;
     uint32_t streams = stream_limit(s);
     srv->listener =
         listener_new(srv->loop, s->listen_host, (uint16_t)s->listen_port,
@@ -320,7 +342,9 @@ int sio_server_listen(struct sio_server *srv)
                  s->listen_port, strerror(errno));
         return SIO_ERR_IO;
     }
-    int rc = start_cluster(srv);
+    if (srv->tls)
+        listener_wrap(srv->listener, tls_accept, srv->tls);
+    rc = start_cluster(srv);
     if (rc < 0) {
         listener_free(srv->listener);
         srv->listener = NULL;
@@ -339,6 +363,11 @@ uint16_t sio_server_port(const struct sio_server *srv)
 const char *sio_server_host(const struct sio_server *srv)
 {
     return srv->settings.listen_host;
+}
+
+bool sio_server_secure(const struct sio_server *srv)
+{
+    return srv->tls != NULL;
 }
 
 void sio_server_serve(struct sio_server *srv, const char *path,
@@ -394,6 +423,18 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
     sio_server_stop(srv);
 }
 
+static void on_hangup(evutil_socket_t sig, short what, void *arg)
+{
+    (void)sig, (void)what;
+    struct sio_server *srv = arg;
+    char why[TLS_ERR_MAX];
+    if (tls_reload(srv->tls, why) < 0)
+        log_error("tls_reload_failed", "error=%s", log_safe(str_of(why)));
+    else
+        log_info("tls_reloaded", "certificate=%s",
+                 log_safe(str_of(srv->settings.certificate_file)));
+}
+
 /* Close frames and last responses are in the streams' hands now; peers that do
  * not take them in time are cut off. */
 static void let_go(struct sio_server *srv, uint64_t wait_ms)
@@ -438,11 +479,19 @@ int sio_server_run(struct sio_server *srv)
     assert(term && intr);
     evsignal_add(term, NULL);
     evsignal_add(intr, NULL);
+    struct event *hangup = NULL;
+    if (srv->tls) {
+        hangup = evsignal_new(srv->loop->base, SIGHUP, on_hangup, srv);
+        assert(hangup);
+        evsignal_add(hangup, NULL);
+    }
     signal(SIGPIPE, SIG_IGN);
     while (!srv->stopping)
         loop_turn(srv->loop, UINT64_MAX);
     let_go(srv, STOP_WAIT_MS);
     stop_listening_to_signals(srv, term, intr);
+    if (hangup)
+        event_free(hangup);
     return 0;
 }
 
@@ -450,6 +499,9 @@ int sio_server_run(struct sio_server *srv)
 
 static void free_namespaces(struct sio_server *srv)
 {
+    for (struct list *n = srv->namespaces.next; n != &srv->namespaces;
+         n = n->next)
+        questions_end(container_of(n, struct sio_namespace, of_server));
     while (!list_empty(&srv->namespaces)) {
         struct sio_namespace *ns =
             container_of(srv->namespaces.next, struct sio_namespace, of_server);
@@ -457,6 +509,7 @@ static void free_namespaces(struct sio_server *srv)
             adapter_free(ns->adapter);
         namespace_free(ns);
     }
+    dynamic_fini(srv);
     map_fini(&srv->by_name);
 }
 
@@ -498,6 +551,9 @@ void sio_server_free(struct sio_server *srv)
     json_fini(&srv->auth_tape);
     json_fini(&srv->scratch);
     buf_fini(&srv->query);
+    buf_fini(&srv->handshake);
+    forwarded_fini(&srv->proxies);
+    tls_free(srv->tls);
     config_fini(&settings_table, &srv->settings);
     loop_free(srv->loop);
     mem_free(srv);

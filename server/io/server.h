@@ -5,6 +5,7 @@
 #include "adapter/adapter.h"
 #include "common/json.h"
 #include "server/engine/engine.h"
+#include "server/http/forwarded.h"
 #include "server/io/event.h"
 #include "server/io/parser.h"
 #include "server/settings.h"
@@ -19,15 +20,20 @@ struct sio_server {
     struct engine *engine;
     struct cluster *cluster;
     struct listener *listener;
+    struct tls *tls; /* NULL when the node speaks plain HTTP */
     struct bundle *bundle;
     struct list namespaces; /* in order of creation */
     struct map by_name;
+    struct list parents; /* of dynamic namespaces, in order of creation */
+    uint32_t n_parents, n_dynamic;
     struct list documents;
     /* Tapes for events, one per level of handlers that call each other. */
     struct json **tapes;
     uint32_t n_tapes, used_tapes;
-    struct json scratch; /* for checking what is sent */
-    struct buf query;    /* decoded query values lent to the application */
+    struct json scratch;  /* for checking what is sent */
+    struct buf query;     /* decoded query values lent to the application */
+    struct buf handshake; /* sio_handshake_json's answer, until the next */
+    struct forwarded proxies;
     struct json auth_tape;
     struct sio_event auth_event; /* sio_auth's answer, until the next */
     char name[80];

@@ -6,6 +6,8 @@
 #include "common/metrics.h"
 #include "common/utf8.h"
 #include "server/http/http_query.h"
+#include "server/io/answers.h"
+#include "server/io/dynamic.h"
 #include "server/io/event.h"
 #include "server/io/outbound.h"
 #include "server/io/pack.h"
@@ -16,6 +18,8 @@ struct wait {
     struct timer timer;
     struct sio_socket *socket;
     int64_t id;
+    struct question *question; /* NULL: the socket alone was asked */
+    struct list of_question;
     sio_answer_fn *fn;
     void *arg;
 };
@@ -67,20 +71,30 @@ void socket_connected(struct sio_socket *s)
     buf_fmt(&b, "{\"sid\":\"%s\"}", s->id);
     socket_send(s, PACKET_CONNECT, PACKET_NO_ACK, buf_str(&b), NULL, 0);
     buf_fini(&b);
-    struct list *n = ns->on_connection.next;
-    for (; n != &ns->on_connection && s->state == SOCKET_CONNECTED;
-         n = n->next) {
-        struct handler *h = container_of(n, struct handler, link);
+    struct handler_walk w;
+    struct handler *h = handlers_first(&w, &ns->home->on_connection);
+    for (; h && socket_live(s); h = handlers_next(&w))
         h->fn.connection(s, h->arg);
-    }
+    handlers_leave(&w);
+}
+
+static void wait_unlink(struct wait *w)
+{
+    list_remove(&w->link);
+    list_remove(&w->of_question);
+    timer_stop(&w->timer);
+    w->socket->n_waiting--;
 }
 
 static void wait_end(struct wait *w, struct sio_event *answer)
 {
-    list_remove(&w->link);
-    timer_stop(&w->timer);
-    w->socket->n_waiting--;
-    w->fn(w->socket, answer, w->arg);
+    wait_unlink(w);
+    if (!w->question)
+        w->fn(w->socket, answer, w->arg);
+    else if (answer)
+        question_answered(w->question, answer);
+    else
+        question_missed(w->question);
     mem_free(w);
 }
 
@@ -95,27 +109,28 @@ static void drop_acks(struct sio_socket *s)
 
 void socket_gone(struct sio_socket *s, const char *reason)
 {
-    if (s->state == SOCKET_GONE)
+    if (s->state == SOCKET_GONE || s->ending)
         return;
     bool was_connected = s->state == SOCKET_CONNECTED;
     struct sio_namespace *ns = s->ns;
-    s->state = SOCKET_GONE;
+    s->ending = true;
+    /* Off the client first: a handler may end the whole connection. */
     list_remove(&s->of_client);
     s->client->n_sockets--;
+    if (was_connected)
+        namespace_end(&ns->home->on_disconnecting, s, reason);
+    s->state = SOCKET_GONE;
     if (s->next)
         namespace_forget(s->next);
     adapter_remove(ns->adapter, &s->member);
     drop_acks(s);
     if (was_connected) {
         ns->n_sockets--;
-        struct list *n = ns->on_disconnect.next;
-        for (; n != &ns->on_disconnect; n = n->next) {
-            struct handler *h = container_of(n, struct handler, link);
-            h->fn.disconnect(s, reason, h->arg);
-        }
+        namespace_end(&ns->home->on_disconnect, s, reason);
     }
     sio_set_data(s, NULL, NULL);
     loop_reap(ns->server->loop, &s->task);
+    dynamic_release(ns);
 }
 
 void sio_disconnect(struct sio_socket *s, bool close)
@@ -126,6 +141,8 @@ void sio_disconnect(struct sio_socket *s, bool close)
         client_disconnect_all(s->client);
         return;
     }
+    if (s->ending)
+        return;
     socket_send(s, PACKET_DISCONNECT, PACKET_NO_ACK, STR(""), NULL, 0);
     socket_gone(s, "server namespace disconnect");
 }
@@ -134,7 +151,7 @@ void sio_disconnect(struct sio_socket *s, bool close)
 
 static bool can_send(const struct sio_socket *s)
 {
-    return s->state != SOCKET_GONE && s->client->session;
+    return s->state != SOCKET_GONE && !s->ending && s->client->session;
 }
 
 void socket_send(struct sio_socket *s, enum packet_type type, int64_t ack,
@@ -152,18 +169,19 @@ void socket_send(struct sio_socket *s, enum packet_type type, int64_t ack,
     metrics_add(M_DELIVERIES, 1);
 }
 
-void socket_deliver(struct sio_socket *s, struct packet *p, bool is_volatile)
+bool socket_deliver(struct sio_socket *s, struct packet *p, bool is_volatile)
 {
-    if (s->state != SOCKET_CONNECTED || !s->client->session)
-        return;
+    if (!socket_live(s) || !s->client->session)
+        return false;
     if (is_volatile && !session_writable(s->client->session)) {
         metrics_add(M_DROP_VOLATILE, 1);
-        return;
+        return false;
     }
     const struct packet_frames *f = outbound_frames(p, s->ns->server->parser);
     for (uint32_t i = 0; i < f->n; i++)
         session_send(s->client->session, f->v[i]);
     metrics_add(M_DELIVERIES, 1);
+    return true;
 }
 
 static int send_packed(struct sio_socket *s, enum packet_type type, int64_t ack,
@@ -217,14 +235,32 @@ static void on_ack_timeout(struct timer *t)
     wait_end(container_of(t, struct wait, timer), NULL);
 }
 
+static bool may_wait(const struct sio_socket *s)
+{
+    if (s->n_waiting < s->ns->server->settings.pending_acks)
+        return true;
+    metrics_add(M_LIMIT_ACKS, 1);
+    return false;
+}
+
+static struct wait *wait_new(struct sio_socket *s, int64_t id)
+{
+    struct wait *w = mem_zalloc(sizeof(*w));
+    w->socket = s;
+    w->id = id;
+    list_init(&w->of_question);
+    timer_init(&w->timer, on_ack_timeout);
+    list_insert(&s->waiting, &w->link);
+    s->n_waiting++;
+    return w;
+}
+
 int sio_emit_ack(struct sio_socket *s, uint32_t timeout_ms, sio_answer_fn *fn,
                  void *arg, const char *event, const char *format, ...)
 {
     struct sio_server *srv = s->ns->server;
-    if (s->n_waiting >= srv->settings.pending_acks) {
-        metrics_add(M_LIMIT_ACKS, 1);
+    if (!may_wait(s))
         return SIO_ERR_LIMIT;
-    }
     int64_t id = (int64_t)s->ns->next_ack++;
     struct pack_args args;
     va_start(args.ap, format);
@@ -232,16 +268,29 @@ int sio_emit_ack(struct sio_socket *s, uint32_t timeout_ms, sio_answer_fn *fn,
     va_end(args.ap);
     if (rc < 0)
         return rc;
-    struct wait *w = mem_zalloc(sizeof(*w));
-    w->socket = s;
-    w->id = id;
+    struct wait *w = wait_new(s, id);
     w->fn = fn;
     w->arg = arg;
-    timer_init(&w->timer, on_ack_timeout);
     loop_timer(srv->loop, &w->timer, timeout_ms);
-    list_insert(&s->waiting, &w->link);
-    s->n_waiting++;
     return 0;
+}
+
+bool socket_wait_for(struct sio_socket *s, int64_t id, struct question *q,
+                     struct list *waits)
+{
+    if (!may_wait(s))
+        return false;
+    struct wait *w = wait_new(s, id);
+    w->question = q;
+    list_insert(waits, &w->of_question);
+    return true;
+}
+
+void socket_wait_drop(struct list *of_question)
+{
+    struct wait *w = container_of(of_question, struct wait, of_question);
+    wait_unlink(w);
+    mem_free(w);
 }
 
 static struct wait *find_wait(const struct sio_socket *s, int64_t id)
@@ -335,13 +384,7 @@ void socket_on_event(struct sio_socket *s, const struct packet_head *h,
     e.bins = bins;
     e.n_bins = h->n_bins;
     e.ack = h->ack;
-    struct event_handlers *eh = namespace_handlers(s->ns, e.name);
-    struct list *n = eh ? eh->handlers.next : NULL;
-    for (; eh && n != &eh->handlers && s->state == SOCKET_CONNECTED;
-         n = n->next) {
-        struct handler *hd = container_of(n, struct handler, link);
-        hd->fn.event(s, &e, hd->arg);
-    }
+    namespace_event(s->ns, s, &e);
     event_fini(&e);
 }
 
@@ -351,7 +394,7 @@ int sio_join(struct sio_socket *s, struct sio_str room)
 {
     const struct settings *set = &s->ns->server->settings;
     struct str name = str_from_sio(room);
-    if (s->state == SOCKET_GONE)
+    if (s->state == SOCKET_GONE || s->ending)
         return SIO_ERR_STATE;
     if (!utf8_valid(name))
         return SIO_ERR_ARG;

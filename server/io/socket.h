@@ -2,13 +2,17 @@
  *
  *   ADMITTING --middlewares--> CONNECTED --> GONE
  *        \-------refused or left--------------^
- */
+ *
+ * A connected socket that is `ending` is still in its rooms, for the sake of
+ * the disconnecting handlers, but nothing is sent to it any more. */
 #ifndef CONFAB_SERVER_IO_SOCKET_H
 #define CONFAB_SERVER_IO_SOCKET_H
 
 #include "common/id.h"
 #include "server/io/client.h"
 #include "server/io/namespace.h"
+
+struct question;
 
 enum socket_state { SOCKET_ADMITTING, SOCKET_CONNECTED, SOCKET_GONE };
 
@@ -26,15 +30,22 @@ struct sio_socket {
     struct bytes *auth; /* NULL when CONNECT had none */
     struct loop_task task;
     uint8_t state;
+    bool ending;
     char id[ID_LEN + 1];
 };
+
+/* Connected, and not on its way out. */
+static inline bool socket_live(const struct sio_socket *s)
+{
+    return s->state == SOCKET_CONNECTED && !s->ending;
+}
 
 struct sio_socket *socket_new(struct client *c, struct sio_namespace *ns,
                               struct str auth);
 /* Admission is over: tells the client and the connection handlers. */
 void socket_connected(struct sio_socket *s);
-/* It ends, for whatever reason; tells the disconnect handlers when it had been
- * connected. Freed after the turn. */
+/* It ends, for whatever reason; tells the disconnecting and the disconnect
+ * handlers when it had been connected. Freed after the turn. */
 void socket_gone(struct sio_socket *s, const char *reason);
 
 void socket_on_event(struct sio_socket *s, const struct packet_head *h,
@@ -45,7 +56,14 @@ void socket_on_ack(struct sio_socket *s, const struct packet_head *h,
 /* Queues a packet made for this socket alone. */
 void socket_send(struct sio_socket *s, enum packet_type type, int64_t ack,
                  struct str data, struct bytes *const *bins, size_t n_bins);
-/* Queues a shared packet. */
-void socket_deliver(struct sio_socket *s, struct packet *p, bool is_volatile);
+/* Queues a shared packet; false when it could not be. */
+bool socket_deliver(struct sio_socket *s, struct packet *p, bool is_volatile);
+
+/* Waits for the client's acknowledgement of that id, for a question; false when
+ * the socket waits for too many. The wait is put on the question's list. */
+bool socket_wait_for(struct sio_socket *s, int64_t id, struct question *q,
+                     struct list *waits);
+/* Forgets the wait that is on a question's list. */
+void socket_wait_drop(struct list *of_question);
 
 #endif

@@ -108,7 +108,9 @@ class Connection {
 
 function requestText(method, path, headers = {}, body) {
   const lines = [`${method} ${path} HTTP/1.1`, 'Host: localhost'];
-  for (const [k, v] of Object.entries(headers)) lines.push(`${k}: ${v}`);
+  for (const [k, v] of Object.entries(headers)) {
+    for (const one of [v].flat()) lines.push(`${k}: ${one}`);
+  }
   if (body !== undefined && !('Content-Length' in headers)) {
     lines.push(`Content-Length: ${Buffer.byteLength(body)}`);
   }

@@ -166,6 +166,21 @@ function common(io, namespace) {
       for (let i = 0; i < (spec.times || 1); i++) b.emit(spec.event, ...args);
       ack(0);
     });
+    const selected = (spec) => {
+      let b = spec.from === 'others' ? socket.broadcast : namespace.except([]);
+      for (const room of spec.rooms || []) b = b.to(room);
+      for (const room of spec.except || []) b = b.except(room);
+      return spec.volatile ? b.volatile : b;
+    };
+    on('broadcast-ack', (ack, spec, ...args) => {
+      selected(spec).timeout(spec.timeout ?? 5000).emit(spec.event, ...args,
+        (error, answers) => socket.emit('answers', answers, error ? -1 : 0));
+      ack(0);
+    });
+    on('sockets', async (ack, spec) => ack((await selected(spec).fetchSockets()).map((s) => s.id)));
+    answer('sockets-join', (spec, room) => { selected(spec).socketsJoin(room); return 0; });
+    answer('sockets-leave', (spec, room) => { selected(spec).socketsLeave(room); return 0; });
+    answer('sockets-disconnect', (spec, close) => { selected(spec).disconnectSockets(close); return 0; });
     answer('send-to', (id, event, ...args) => {
       const other = namespace.sockets.get(id);
       other?.emit(event, ...args);
@@ -194,6 +209,11 @@ function common(io, namespace) {
     answer('query', (name) => socket.handshake.query[name] ?? null);
     answer('header', (name) => socket.handshake.headers[name.toLowerCase()] ?? null);
     answer('address', () => socket.handshake.address);
+    answer('handshake', () => socket.handshake);
+    answer('request', () => {
+      const { url, issued, secure } = socket.handshake;
+      return { url, issued, secure };
+    });
     answer('transport', () => socket.conn.transport.name);
     answer('namespace', () => namespace.name);
     answer('get-auth', () => socket.handshake.auth);
@@ -233,6 +253,29 @@ function common(io, namespace) {
   });
 }
 
+function dynamic(io) {
+  const starts = (start) => (name, auth, next) => next(null, name.startsWith(start));
+  const parents = {
+    '/dyn-': starts('/dyn-'),
+    '/d': starts('/d'),
+    '/keyed-': (name, auth, next) => next(null, name.startsWith('/keyed-') && auth.key === true),
+  };
+  for (const [start, match] of Object.entries(parents)) {
+    const parent = io.of(match);
+    parent.on('connection', (socket) => {
+      if (!socket.nsp.prepared) {
+        socket.nsp.prepared = true;
+        common(io, socket.nsp); // for the next ones
+        socket.nsp.listeners('connection').at(-1)(socket);
+      }
+      socket.on('parent', (ack) => ack(start));
+    });
+    parent.use((socket, next) => next(
+      socket.nsp.name === '/dyn-closed' ? new Error('closed') : undefined));
+  }
+  common(io, io.of('/dyn-static'));
+}
+
 function fixture(io) {
   io.of('/private').use((socket, next) => {
     const { token } = socket.handshake.auth;
@@ -253,6 +296,7 @@ function fixture(io) {
     waiting.set(socket.handshake.auth.key, next);
     io.of('/').to('observers').emit('waiting', socket.handshake.auth.key);
   });
+  dynamic(io);
   for (const name of ['/', '/custom', '/private', '/slow']) common(io, io.of(name));
 }
 
@@ -268,7 +312,7 @@ function stop(io) {
 async function main() {
   const { app, redis, set } = parseArguments(process.argv.slice(2));
   const server = http.createServer((req, res) => { res.writeHead(404).end(); });
-  const io = new Server(server, serverOptions(set));
+  const io = new Server(server, { cleanupEmptyChildNamespaces: true, ...serverOptions(set) });
   if (redis) {
     const { createClient } = require('redis');
     const { createAdapter } = require('@socket.io/redis-adapter');

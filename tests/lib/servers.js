@@ -25,7 +25,7 @@ const assignments = (set) =>
   Object.entries(set).flatMap(([k, v]) => ['--set', `${k}=${v}`]);
 
 async function ready(p) {
-  const m = await p.says(/ready on (http:\/\/[\w.:[\]-]+:(\d+))/, 20000);
+  const m = await p.says(/ready on (https?:\/\/[\w.:[\]-]+:(\d+))/, 20000);
   p.url = m[1];
   p.port = Number(m[2]);
   return p;

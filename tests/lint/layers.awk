@@ -18,7 +18,7 @@ BEGIN {
     only["event2/"] = "common/(loop|stream|resolver)"
     only["yaml.h"] = "common/config"
     only["msgpack"] = "common/mp"
-    only["openssl/"] = "common/sha1"
+    only["openssl/"] = "common/(sha1|tls)"
     only["hiredis"] = "adapter/redis"
     only["http_parser"] = "server/http/http_conn"
     only["zlib.h"] = "server/http/deflate"

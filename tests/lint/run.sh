@@ -8,7 +8,7 @@ build=${BUILD:-build}
 sources=$(git ls-files -co --exclude-standard '*.c' '*.h')
 product=$(echo "$sources" | grep -E '^(common|adapter|server)/')
 units=$(echo "$product" | grep '\.c$')
-flags="-D_GNU_SOURCE -DCONFAB_VERSION=\"0\" -I. $(pkg-config --cflags libevent_core hiredis yaml-0.1 libcrypto)"
+flags="-D_GNU_SOURCE -DCONFAB_VERSION=\"0\" -I. $(pkg-config --cflags libevent_core hiredis yaml-0.1 libssl libcrypto)"
 failed=0
 
 finding() {

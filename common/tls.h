@@ -1,0 +1,30 @@
+/* TLS for accepted streams; OpenSSL stands behind tls.c only.
+ *
+ * TLS 1.2 and later with OpenSSL's defaults, ALPN http/1.1, no renegotiation.
+ * A connection is a struct stream_io (stream.h); its handshake runs inside the
+ * first reads. The certificate can be replaced while connections are open: they
+ * keep the one they began with. */
+#ifndef CONFAB_COMMON_TLS_H
+#define CONFAB_COMMON_TLS_H
+
+#include "common/err.h"
+#include "common/stream.h"
+
+struct tls;
+
+enum { TLS_ERR_MAX = 512 };
+
+/* Reads a certificate chain and its key (PEM). NULL with a sentence that names
+ * the file when one cannot be read, they do not match, or everybody may read
+ * the key. The paths must stay alive. */
+struct tls *tls_new(const char *certificate_file, const char *key_file,
+                    char err[TLS_ERR_MAX]);
+/* Reads the files again, for connections to come; on error all stays. */
+MUST_CHECK int tls_reload(struct tls *t, char err[TLS_ERR_MAX]);
+/* Open connections may outlive it. NULL is allowed. */
+void tls_free(struct tls *t);
+
+/* For listener_wrap, with the struct tls as `arg`. */
+struct stream_io *tls_accept(void *arg, int fd);
+
+#endif
