@@ -307,9 +307,16 @@ test('116 volatile with a parked GET: delivered', async () => {
   assert.equal(String((await answer).body), '42["v",0]');
 });
 
-const BROADCAST_ACKS = 'broadcasts that ask for acknowledgements';
-notBuilt('117 a broadcast that asks without a timeout', BROADCAST_ACKS);
-notBuilt('118 the first value of each answer to a broadcast', BROADCAST_ACKS);
+test('117 a broadcast that asks without a timeout',
+  { skip: 'the application always gives a timeout' }, () => {});
+
+test('118 the first value of each answer to a broadcast', async () => {
+  const ws = await opened(server);
+  ws.text(`42["broadcast-ack",{"rooms":["${ws.id}"],"event":"question"}]`);
+  const [, id] = /^42(\d+)\["question"\]$/.exec(await ws.textFrame());
+  ws.text(`43${id}["first","second",3]`);
+  assert.equal(await ws.textFrame(), '42["answers",["first"],0]');
+});
 
 const RECOVERY = 'connection state recovery';
 notBuilt('119 the CONNECT reply has a pid, events an offset', RECOVERY);
