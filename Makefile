@@ -194,7 +194,7 @@ build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/libconfab.a
 		-fno-sanitize-recover=all -o $@ $< build/fuzz/libconfab.a $(LDLIBS) -ljansson
 -include $(wildcard build/fuzz/*/*.d build/fuzz/*/*/*.d)
 
-bench: deps-test ## speed and memory beside the official Node.js server
+bench: deps ## speed and memory beside the official Node.js server
 	$(Q)$(MAKE) all $(BENCH)
 	$(Q)tests/bench/run.sh
 
