@@ -3,12 +3,16 @@
 #include <assert.h>
 
 #include "common/base64.h"
+#include "common/log.h"
 #include "common/mem.h"
 #include "common/metrics.h"
 #include "server/engine/eio_packet.h"
 #include "server/engine/engine.h"
 
-enum { CLOSE_WAIT_MS = 30000 }; /* for the last poll, as the official server */
+enum {
+    CLOSE_WAIT_MS = 30000, /* for the last poll, as the official server */
+    SLOW_LOGS_PER_MINUTE = 30,
+};
 
 static const char *const reason_text[] = {
     [REASON_TRANSPORT_CLOSE] = "transport close",
@@ -239,11 +243,21 @@ static size_t queued(const struct session *s)
     return s->ws ? websocket_queued(s->ws) : s->out.bytes;
 }
 
+/* The head of the id is enough to find it, and not enough to take it over. */
+static void end_slow(struct session *s)
+{
+    static struct log_gate gate;
+    struct loop *l = s->engine->loop;
+    metrics_add(M_SLOW_CONSUMER, 1);
+    if (log_allow(&gate, loop_now(l), SLOW_LOGS_PER_MINUTE))
+        log_info("slow_consumer", "sid=%.8s transport=%s queued_bytes=%zu",
+                 s->sid, session_transport(s), queued(s));
+    session_end(s, REASON_TRANSPORT_ERROR);
+}
+
 static void on_slow(struct timer *t)
 {
-    struct session *s = container_of(t, struct session, slow);
-    metrics_add(M_SLOW_CONSUMER, 1);
-    session_end(s, REASON_TRANSPORT_ERROR);
+    end_slow(container_of(t, struct session, slow));
 }
 
 static void caught_up(struct session *s)
@@ -282,8 +296,7 @@ static void session_task(struct loop_task *t)
 {
     struct session *s = container_of(t, struct session, task);
     if (s->overrun) {
-        metrics_add(M_SLOW_CONSUMER, 1);
-        session_end(s, REASON_TRANSPORT_ERROR);
+        end_slow(s);
         return;
     }
     if (!s->ws)
