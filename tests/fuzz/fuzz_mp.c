@@ -23,7 +23,7 @@ static void parse(struct json *tape, struct str text)
 static void pack_and_unpack(struct str text, struct mp_bins *bins)
 {
     struct json tape;
-    struct buf packed, back;
+    struct buf packed, back, repacked;
     struct mp_bins again = {.n = 0};
     json_init(&tape);
     buf_init(&packed, 16 * OUT_MAX);
@@ -34,7 +34,13 @@ static void pack_and_unpack(struct str text, struct mp_bins *bins)
     struct str at = buf_str(&packed);
     expect(mp_to_json(&at, &back, DEPTH, &again) == 0);
     expect(at.len == 0 && again.n == bins->n);
-    expect(str_eq(buf_str(&back), text));
+    /* The texts may differ in how they spell a number: -2^63 is printed as
+     * JavaScript prints a double, and exactly once it has become an integer. */
+    buf_init(&repacked, 16 * OUT_MAX);
+    parse(&tape, buf_str(&back));
+    mp_put_json(&repacked, &tape, 0, again.v, again.n);
+    expect(str_eq(buf_str(&repacked), buf_str(&packed)));
+    buf_fini(&repacked);
     for (size_t i = 0; i < bins->n; i++)
         expect(str_eq(bytes_str(again.v[i]), bytes_str(bins->v[i])));
     mp_bins_fini(&again);

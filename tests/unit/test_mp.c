@@ -132,6 +132,9 @@ static void numbers_beyond_a_double_are_infinite(void **state)
     (void)state;
     assert_packs("1e400", "cb7ff0000000000000");
     assert_packs("-1e400", "cbfff0000000000000");
+    /* as the official encoder: a whole number is an integer while it fits */
+    assert_packs("-9223372036854776000", "d38000000000000000");
+    assert_unpacks("cadf000000", "-9223372036854776000");
     assert_unpacks("cb7ff0000000000000", "null");
 }
 
