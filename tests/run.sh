@@ -19,7 +19,6 @@ cd "$(dirname "$0")/.." || exit 2
 root=$PWD
 export BUILD=${BUILD:-build}
 export TEST_OUTPUT=${TEST_OUTPUT:-$root/build/test-output}
-deps=$root/build/test-deps
 
 sanitize=
 case $BUILD in
@@ -102,27 +101,14 @@ unit() {
 
 # ---- what runs under Node.js -------------------------------------------------
 
-# The packages of package-lock.json, installed once for each version of it.
+# shellcheck source=tests/lib/npm.sh
+. tests/lib/npm.sh
+
 dependencies() {
-    local hash
-    hash=$(sha256sum tests/package.json tests/package-lock.json | sha256sum | cut -d ' ' -f 1)
-    mkdir -p "$deps"
-    (
-        flock 9
-        [ "$(cat "$deps/installed" 2>/dev/null)" = "$hash" ] && exit
-        rm -rf "$deps/node_modules" "$deps/installed"
-        cp tests/package.json tests/package-lock.json "$deps"
-        cd "$deps" && npm ci --ignore-scripts --no-audit --no-fund >npm.log 2>&1 || {
-            cat npm.log >&2
-            echo "tests: installing what the tests need from npm failed; see above" >&2
-            exit 1
-        }
-        echo "$hash" >installed
-    ) 9>"$deps/lock" || {
+    npm_packages || {
         failed=$((failed + 1))
         return 1
     }
-    export NODE_PATH=$deps/node_modules
 }
 
 of_tap() { # the number behind "# $1" in the file $2

@@ -25,7 +25,6 @@ cd "$(dirname "$0")/../.." || exit 2
 root=$PWD
 build=${BUILD:-build}
 out=$root/build/bench
-deps=$root/build/test-deps
 
 if [ -n "${BENCH_QUICK:-}" ]; then
     : "${REPEATS:=1}" "${BENCH_CPU_MS:=250}" "${BENCH_CONNS:=4000}"
@@ -70,24 +69,12 @@ give_up() {
     exit 2
 }
 
-# The official server, as tests/run.sh installs it.
+# shellcheck source=tests/lib/npm.sh
+. tests/lib/npm.sh
+
+# The official server.
 dependencies() {
-    local hash
-    hash=$(sha256sum tests/package.json tests/package-lock.json | sha256sum | cut -d ' ' -f 1)
-    mkdir -p "$deps"
-    (
-        flock 9
-        [ "$(cat "$deps/installed" 2>/dev/null)" = "$hash" ] && exit
-        rm -rf "$deps/node_modules" "$deps/installed"
-        cp tests/package.json tests/package-lock.json "$deps"
-        cd "$deps" || exit 1
-        npm ci --ignore-scripts --no-audit --no-fund >npm.log 2>&1 || {
-            cat npm.log >&2
-            exit 1
-        }
-        echo "$hash" >installed
-    ) 9>"$deps/lock" || give_up "npm could not install the official server"
-    export NODE_PATH=$deps/node_modules
+    npm_packages || give_up "npm could not install the official server"
 }
 
 # ---- servers ---------------------------------------------------------------
