@@ -223,7 +223,7 @@ function common(io, namespace) {
       socket.data.value = value;
       return 0;
     });
-    answer('get-data', () => socket.data.value ?? null);
+    answer('get-data', () => socket.data.value ?? {});
     answer('counters', () => ({
       released: released.count, unanswered: released.unanswered || 0,
     }));
