@@ -1,6 +1,6 @@
 'use strict';
 // The official Node.js server with the same two applications as confab: the
-// chat (server/app/chat.c) and the test program (tests/fixture/fixture.c).
+// chat (server/app/chat.c) and the test program (tests/fixture/own.c).
 //   reference.js --app chat|fixture [--redis URL] [--set section.key=value]...
 // It is what the tests are tested against, and the Node.js peer of the mixed
 // cluster.
