@@ -52,6 +52,7 @@ LIB_SRC := $(wildcard common/*.c adapter/*.c server/http/*.c server/engine/*.c \
 APP_SRC := server/main.c $(wildcard server/app/*.c)
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
 APP_OBJ := $(APP_SRC:%.c=$(BUILD)/%.o)
+FIXTURE_OBJ := $(patsubst tests/fixture/%.c,$(BUILD)/fixture/%.o,$(wildcard tests/fixture/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BUNDLE := build/bundle/socket.io.js
@@ -90,6 +91,11 @@ $(BUILD)/%.o: %.c
 	@echo "  CC    $<"
 	$(Q)$(CC) $(CPPFLAGS) $(BASE) $(CFLAGS) $(WARN) -c -o $@ $<
 
+$(BUILD)/fixture/%.o: tests/fixture/%.c
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	$(Q)$(CC) $(CPPFLAGS) $(BASE) $(CFLAGS) $(WARN) -c -o $@ $<
+
 $(BUILD)/libconfab.a: $(LIB_OBJ)
 	@echo "  AR    $@"
 	$(Q)rm -f $@ && ar rcs $@ $^
@@ -112,11 +118,9 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libconfab.a
 	$(Q)$(CC) $(CPPFLAGS) $(BASE) $(CFLAGS) $(WARN) $(LDFLAGS) -o $@ $< \
 		$(BUILD)/libconfab.a $(LDLIBS) -lcmocka
 
-$(BUILD)/tests/fixture: tests/fixture/fixture.c $(BUILD)/libconfab.a
-	@mkdir -p $(@D)
-	@echo "  CC    $<"
-	$(Q)$(CC) $(CPPFLAGS) $(BASE) $(CFLAGS) $(WARN) $(LDFLAGS) -o $@ $< \
-		$(BUILD)/libconfab.a $(LDLIBS)
+$(BUILD)/tests/fixture: $(FIXTURE_OBJ) $(BUILD)/libconfab.a
+	@echo "  LD    $@"
+	$(Q)$(CC) $(CFLAGS) $(BASE) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libconfab.a
 	@mkdir -p $(@D)
@@ -124,7 +128,7 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libconfab.a
 	$(Q)$(CC) $(CPPFLAGS) $(BASE) $(CFLAGS) $(WARN) $(LDFLAGS) -o $@ $< \
 		$(filter %.o,$^) $(BUILD)/libconfab.a $(LDLIBS)
 
--include $(LIB_OBJ:.o=.d) $(APP_OBJ:.o=.d) $(UNIT:=.d) $(wildcard $(BUILD)/tests/*/*.d)
+-include $(FIXTURE_OBJ:.o=.d) $(LIB_OBJ:.o=.d) $(APP_OBJ:.o=.d) $(UNIT:=.d) $(wildcard $(BUILD)/tests/*/*.d)
 
 # ---- run --------------------------------------------------------------------
 

@@ -33,8 +33,8 @@ static size_t deliver(struct adapter *a, struct packet *p,
     struct delivery d = {a, p, b->is_volatile, 0};
     if (a->recovery && p->type == PACKET_EVENT && p->ack == PACKET_NO_ACK &&
         !b->is_volatile)
-        d.offset = recovery_record(a->recovery, loop_now(a->cluster->loop), p,
-                                   b);
+        d.offset =
+            recovery_record(a->recovery, loop_now(a->cluster->loop), p, b);
     return rooms_select(&a->rooms, b->rooms, b->n_rooms, b->except, b->n_except,
                         deliver_one, &d);
 }

@@ -10,9 +10,9 @@
  * below; as text they sort as the numbers do.
  *
  * The bounds are of the process, not of a namespace: clients may cause
- * namespaces to exist, and memory is one. A busy namespace can thus shorten what
- * a quiet one remembers. What is dropped is noticed: `dropped` is the last of
- * the namespace, and a gap that reaches below it cannot be filled. */
+ * namespaces to exist, and memory is one. A busy namespace can thus shorten
+ * what a quiet one remembers. What is dropped is noticed: `dropped` is the last
+ * of the namespace, and a gap that reaches below it cannot be filled. */
 #ifndef CONFAB_ADAPTER_PACKET_LOG_H
 #define CONFAB_ADAPTER_PACKET_LOG_H
 

@@ -8,15 +8,15 @@
  *                 +------welcome------- coming back <--+
  *
  * A session is found by its pid, a secret of the client's and the server's. It
- * is one object all its life, so that a pid leads also to a member that is still
- * there: the client has come back before this side knew that its connection was
- * dead. Whoever resumes a session has it alone.
+ * is one object all its life, so that a pid leads also to a member that is
+ * still there: the client has come back before this side knew that its
+ * connection was dead. Whoever resumes a session has it alone.
  *
  * What a client has missed: it tells the offset of the last event it has seen.
  * When that is the last that was sent to it, or none was, it has missed what
  * came after it left; else what came after that offset, which must be in the
- * log. All of it must be there and within missed_bytes, or there is no recovery:
- * never a part.
+ * log. All of it must be there and within missed_bytes, or there is no
+ * recovery: never a part.
  *
  * Namespaces are known by name and outlive their adapter as long as they have
  * sessions: a dynamic one may go with its last member and be made again. */
@@ -42,11 +42,12 @@ struct recovery_session {
     struct list of_saved;
     struct recovery_nsp *nsp;
     struct member *member; /* NULL while saved */
-    uint64_t since; /* the log's offset when it was welcomed first; 0: not yet */
-    uint64_t last;  /* offset of the last event sent to it; 0: none */
-    uint64_t left;  /* the log's offset when it left; 0: it has not */
-    uint64_t from;  /* coming back: what it has missed comes after it */
-    uint64_t seen;  /* coming back: the client's offset, if it had any */
+    uint64_t
+        since;     /* the log's offset when it was welcomed first; 0: not yet */
+    uint64_t last; /* offset of the last event sent to it; 0: none */
+    uint64_t left; /* the log's offset when it left; 0: it has not */
+    uint64_t from; /* coming back: what it has missed comes after it */
+    uint64_t seen; /* coming back: the client's offset, if it had any */
     uint64_t saved_ms;
     size_t cost;
     struct bytes *data; /* the application's, while saved; may be NULL */
@@ -69,7 +70,8 @@ void recovery_metrics(const struct recovery *r);
 struct recovery_nsp *recovery_open(struct recovery *r, struct str name);
 void recovery_close(struct recovery_nsp *ns);
 
-/* Keeps an event and gives it its offset, which is returned as a number, too. */
+/* Keeps an event and gives it its offset, which is returned as a number, too.
+ */
 uint64_t recovery_record(struct recovery_nsp *ns, uint64_t now_ms,
                          struct packet *p, const struct broadcast *b);
 
@@ -108,7 +110,8 @@ enum recovery_result recovery_find(struct recovery_nsp *ns, struct str pid,
                                    struct str offset, uint64_t now_ms,
                                    struct recovery_session **out);
 /* A new member, of the session's id, takes the session that was found. The
- * caller lets it join the rooms. Returns the data, with a reference, or NULL. */
+ * caller lets it join the rooms. Returns the data, with a reference, or NULL.
+ */
 struct bytes *recovery_resume(struct recovery_session *s, struct member *m);
 /* The member is connected now. `each` is called before that for what a session
  * that comes back has missed; false, and nothing was called, when that is not

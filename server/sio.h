@@ -77,6 +77,7 @@ struct sio_event;
 struct sio_ack;
 struct sio_next;
 struct sio_value;
+struct sio_timer;
 
 /* ---- server --------------------------------------------------------------
  *
@@ -118,6 +119,13 @@ SIO_API int sio_server_run(struct sio_server *srv);
 /* Closes all connections ("server shutting down") and makes sio_server_run
  * return. May be called from handlers. */
 SIO_API void sio_server_stop(struct sio_server *srv);
+/* Calls `fn` once, `ms` from now, on the loop. The timer is over when `fn` is
+ * called, or when it is cancelled before; sio_server_free cancels what is left.
+ */
+typedef void sio_timer_fn(void *arg);
+SIO_API struct sio_timer *sio_after(struct sio_server *srv, uint32_t ms,
+                                    sio_timer_fn *fn, void *arg);
+SIO_API void sio_cancel(struct sio_timer *timer);
 /* node.name, or the name made up at start. */
 SIO_API const char *sio_server_node(const struct sio_server *srv);
 
@@ -388,11 +396,17 @@ SIO_API void sio_rooms(const struct sio_socket *s,
  * all namespaces included. */
 SIO_API void sio_disconnect(struct sio_socket *s, bool close);
 
-/* One pointer for the application. `release`, when not NULL, is called with it
- * after the disconnect handlers, or when it is replaced. */
-SIO_API void sio_set_data(struct sio_socket *s, void *data,
-                          void (*release)(void *data));
-SIO_API void *sio_data(const struct sio_socket *s);
+/* Data about the socket, a JSON value: Socket.IO's socket.data. It replaces
+ * what was set before; SIO_ERR_ARG when there is binary data in it. */
+SIO_API int sio_set_data(struct sio_socket *s, const char *format, ...);
+/* An empty object when nothing was set. Valid inside the handler, until the
+ * next call. */
+SIO_API struct sio_value sio_data(struct sio_socket *s);
+/* One pointer for the application, on this node only. `release`, when not NULL,
+ * is called with it after the disconnect handlers, or when it is replaced. */
+SIO_API void sio_set_context(struct sio_socket *s, void *context,
+                             void (*release)(void *context));
+SIO_API void *sio_context(const struct sio_socket *s);
 
 /* The connection's first request, whatever transport came later; nothing of it
  * is there for a disconnect handler. Query parameter (decoded; the last of that
@@ -426,18 +440,19 @@ SIO_API const char *sio_address(const struct sio_socket *s);
 SIO_API struct sio_value sio_auth(struct sio_socket *s);
 /* Recovery (recovery.enabled; with the memory adapter, on one node): a client
  * that lost its connection and comes back within recovery.max_disconnection_ms
- * is the socket that it was: same id, same rooms, and it first gets the events
- * that it has missed. Events that are volatile or ask for an acknowledgement are
- * not kept; all others reach clients with one more argument at their end, a
- * string, by which the client remembers where it was. When anything of what was
- * missed cannot be sent any more, it is an ordinary new socket.
+ * is the socket that it was: same id, rooms and data (not the context), and it
+ * first gets the events that it has missed. Events that are volatile or ask for
+ * an acknowledgement are not kept; all others reach clients with one more
+ * argument at their end, a string, by which the client remembers where it was.
+ * When anything of what was missed cannot be sent any more, it is an ordinary
+ * new socket.
  *
  * To handlers a recovered socket is a new struct sio_socket: the disconnect
- * handlers were called when the connection was lost, the connection handlers are
- * called again; presence entries are gone and the application sets them anew.
- * Middlewares are skipped (recovery.skip_middlewares). A client that comes back
- * while its old connection is still open, because nobody has noticed that it is
- * dead, ends that one ("transport close"). */
+ * handlers were called when the connection was lost, the connection handlers
+ * are called again; presence entries are gone and the application sets them
+ * anew. Middlewares are skipped (recovery.skip_middlewares). A client that
+ * comes back while its old connection is still open, because nobody has noticed
+ * that it is dead, ends that one ("transport close"). */
 SIO_API bool sio_recovered(const struct sio_socket *s);
 
 /* "polling" or "websocket". */

@@ -77,7 +77,7 @@ static const char *sent(int rc)
 /* A socket's data is its user's name. */
 static struct sio_str name_of(const struct sio_socket *s)
 {
-    const char *name = sio_data(s);
+    const char *name = sio_context(s);
     return name ? sio_z(name) : (struct sio_str){NULL, 0};
 }
 
@@ -133,7 +133,7 @@ static const char *set_name(struct sio_socket *s, struct sio_value v)
         free(copy);
         return "the name could not be set";
     }
-    sio_set_data(s, copy, free);
+    sio_set_context(s, copy, free);
     sio_rooms(s, show_new_name, s);
     return NULL;
 }
@@ -222,7 +222,7 @@ static const char *on_leave_room(struct sio_socket *s, struct sio_event *e)
 
 static const char *on_add_user(struct sio_socket *s, struct sio_event *e)
 {
-    if (sio_data(s)) /* only who asks is told */
+    if (sio_context(s)) /* only who asks is told */
         return sio_wants_ack(e) ? "you already have a name" : NULL;
     const char *error = set_name(s, sio_arg(e, 0));
     if (error)
@@ -238,7 +238,7 @@ static const char *on_add_user(struct sio_socket *s, struct sio_event *e)
 
 static const char *on_rename(struct sio_socket *s, struct sio_event *e)
 {
-    if (!sio_data(s))
+    if (!sio_context(s))
         return "you have no name yet";
     const char *error = set_name(s, sio_arg(e, 0));
     if (!error)
@@ -389,7 +389,7 @@ static void on_disconnect(struct sio_socket *s, const char *reason, void *arg)
 {
     (void)reason, (void)arg;
     struct sio_namespace *ns = sio_namespace_of(s);
-    if (!sio_data(s))
+    if (!sio_context(s))
         return;
     sio_presence_clear(s, USERS); /* not counted any more */
     struct sio_broadcast all = sio_all(ns);

@@ -2,7 +2,6 @@
  * when asked. */
 #include "server/io/handshake.h"
 
-#include <assert.h>
 #include <time.h>
 
 #include "common/json_out.h"
@@ -205,13 +204,8 @@ int64_t sio_issued(const struct sio_socket *s)
 
 struct sio_value sio_auth(struct sio_socket *s)
 {
-    struct sio_server *srv = s->ns->server;
-    struct str text = s->auth ? bytes_str(s->auth) : STR("{}");
-    event_fini(&srv->auth_event);
-    int rc = json_parse(&srv->auth_tape, text, srv->parser_limits.json);
-    assert(rc == 0); /* it was checked when it came in */
-    event_init_value(&srv->auth_event, &srv->auth_tape);
-    return sio_arg(&srv->auth_event, 0);
+    return server_lend(&s->ns->server->auth,
+                       s->auth ? bytes_str(s->auth) : STR("{}"));
 }
 
 /* ---- the whole as JSON --------------------------------------------------- */

@@ -8,7 +8,7 @@
 
 enum { DEPTH_MAX = 24 };
 
-static const struct json_limits check_limits = {64, (1 << 24) - 1};
+const struct json_limits pack_limits = {64, (1 << 24) - 1};
 
 /* Where the format reader is. */
 struct place {
@@ -198,8 +198,8 @@ static int check(struct pack *p, struct json *tape)
         bins += p->bins[i]->len;
     if (bins + p->json.len > p->json.max)
         return SIO_ERR_LIMIT;
-    return json_parse(tape, buf_str(&p->json), check_limits) < 0 ? SIO_ERR_ARG
-                                                                 : 0;
+    return json_parse(tape, buf_str(&p->json), pack_limits) < 0 ? SIO_ERR_ARG
+                                                                : 0;
 }
 
 int pack_array(struct pack *p, const char *event, const char *format,

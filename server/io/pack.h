@@ -20,6 +20,9 @@ struct pack_args {
     va_list ap;
 };
 
+/* What is packed keeps within these. */
+extern const struct json_limits pack_limits;
+
 /* `max` bounds the text and the attachments together. */
 void pack_init(struct pack *p, size_t max);
 void pack_fini(struct pack *p);

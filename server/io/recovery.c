@@ -5,8 +5,8 @@
 
 /* The ends after which a client may come back: the official list. */
 static const struct str recoverable[] = {
-    STR_INIT("transport error"),     STR_INIT("transport close"),
-    STR_INIT("forced close"),        STR_INIT("ping timeout"),
+    STR_INIT("transport error"),      STR_INIT("transport close"),
+    STR_INIT("forced close"),         STR_INIT("ping timeout"),
     STR_INIT("server shutting down"), STR_INIT("forced server close"),
 };
 
@@ -79,7 +79,7 @@ void recovery_attach(struct sio_socket *s, struct recovery_session *wanted)
 {
     struct recovery_nsp *ns = adapter_recovery(s->ns->adapter);
     if (wanted) {
-        bytes_unref(recovery_resume(wanted, &s->member));
+        s->data = recovery_resume(wanted, &s->member);
         for (uint32_t i = 1; i < wanted->n_rooms; i++)
             adapter_join(s->ns->adapter, &s->member, wanted->rooms[i]);
         s->recovered = true;

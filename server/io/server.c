@@ -21,6 +21,7 @@
 #include "server/io/client.h"
 #include "server/io/dynamic.h"
 #include "server/io/namespace.h"
+#include "server/io/pack.h"
 #include "server/io/parser_msgpack.h"
 #include "server/ops.h"
 
@@ -119,7 +120,9 @@ struct sio_server *sio_server_new(void)
     list_init(&srv->documents);
     map_init(&srv->by_name, namespace_key);
     json_init(&srv->scratch);
-    json_init(&srv->auth_tape);
+    json_init(&srv->auth.tape);
+    json_init(&srv->data.tape);
+    list_init(&srv->timers);
     buf_init(&srv->query, QUERY_BYTES);
     buf_init(&srv->handshake, UINT32_MAX);
     sio_of(srv, "/");
@@ -169,6 +172,15 @@ void server_tape_put(struct sio_server *srv)
         json_fini(j);
         json_init(j);
     }
+}
+
+struct sio_value server_lend(struct lent_value *to, struct str text)
+{
+    event_fini(&to->event);
+    int rc = json_parse(&to->tape, text, pack_limits);
+    assert(rc == 0);
+    event_init_value(&to->event, &to->tape);
+    return sio_arg(&to->event, 0);
 }
 
 /* ---- starting ------------------------------------------------------------ */
@@ -546,6 +558,7 @@ void sio_server_free(struct sio_server *srv)
         bundle_free(srv->bundle);
     }
     free_namespaces(srv);
+    server_cancel_timers(srv);
     cluster_free(srv->cluster);
     let_go(srv, BYE_WAIT_MS);
     stream_abort_lingering();
@@ -556,8 +569,10 @@ void sio_server_free(struct sio_server *srv)
         mem_free(srv->tapes[i]);
     }
     mem_free(srv->tapes);
-    event_fini(&srv->auth_event);
-    json_fini(&srv->auth_tape);
+    event_fini(&srv->auth.event);
+    event_fini(&srv->data.event);
+    json_fini(&srv->auth.tape);
+    json_fini(&srv->data.tape);
     json_fini(&srv->scratch);
     buf_fini(&srv->query);
     buf_fini(&srv->handshake);

@@ -11,6 +11,13 @@
 #include "server/settings.h"
 #include "server/sio.h"
 
+/* JSON text as a value that the application may read until the next one is
+ * lent. */
+struct lent_value {
+    struct json tape;
+    struct sio_event event;
+};
+
 struct sio_server {
     struct loop *loop;
     struct settings settings;
@@ -34,8 +41,8 @@ struct sio_server {
     struct buf query;     /* decoded query values lent to the application */
     struct buf handshake; /* sio_handshake_json's answer, until the next */
     struct forwarded proxies;
-    struct json auth_tape;
-    struct sio_event auth_event; /* sio_auth's answer, until the next */
+    struct lent_value auth, data; /* sio_auth's and sio_data's answers */
+    struct list timers;           /* of sio_after */
     char name[80];
     char error[CONFIG_ERR_MAX];
     bool stopping;
@@ -46,6 +53,10 @@ struct json *server_tape_get(struct sio_server *srv);
 void server_tape_put(struct sio_server *srv);
 /* NULL when there is none of that name. */
 struct sio_namespace *server_namespace(struct sio_server *srv, struct str name);
+/* `text` was checked when it came in. */
+struct sio_value server_lend(struct lent_value *to, struct str text);
+/* Cancels all of sio_after. */
+void server_cancel_timers(struct sio_server *srv);
 /* Gauges, just before they are printed. */
 void server_metrics(struct sio_server *srv);
 

@@ -39,6 +39,7 @@ static void socket_destroy(struct loop_task *t)
 {
     struct sio_socket *s = container_of(t, struct sio_socket, task);
     bytes_unref(s->auth);
+    bytes_unref(s->data);
     mem_free(s);
 }
 
@@ -138,8 +139,8 @@ void socket_gone(struct sio_socket *s, const char *reason)
         namespace_end(&ns->home->on_disconnect, s, reason);
     }
     if (kept)
-        recovery_save(kept, loop_now(ns->server->loop), NULL);
-    sio_set_data(s, NULL, NULL);
+        recovery_save(kept, loop_now(ns->server->loop), s->data);
+    sio_set_context(s, NULL, NULL);
     loop_reap(ns->server->loop, &s->task);
     dynamic_release(ns);
 }
@@ -488,19 +489,45 @@ struct sio_namespace *sio_namespace_of(const struct sio_socket *s)
     return s->ns;
 }
 
-void sio_set_data(struct sio_socket *s, void *data, void (*release)(void *))
+int sio_set_data(struct sio_socket *s, const char *format, ...)
+{
+    struct sio_server *srv = s->ns->server;
+    struct pack p;
+    struct pack_args args;
+    pack_init(&p, srv->settings.max_payload_bytes);
+    va_start(args.ap, format);
+    int rc = pack_value(&p, format, &args, &srv->scratch);
+    va_end(args.ap);
+    if (rc == 0 && p.n_bins)
+        rc = SIO_ERR_ARG;
+    if (rc == 0) {
+        bytes_unref(s->data);
+        s->data = bytes_new(buf_str(&p.json));
+    }
+    pack_fini(&p);
+    return rc;
+}
+
+struct sio_value sio_data(struct sio_socket *s)
+{
+    return server_lend(&s->ns->server->data,
+                       s->data ? bytes_str(s->data) : STR("{}"));
+}
+
+void sio_set_context(struct sio_socket *s, void *context,
+                     void (*release)(void *))
 {
     void (*old_release)(void *) = s->release;
-    void *old = s->data;
-    s->data = data;
+    void *old = s->context;
+    s->context = context;
     s->release = release;
-    if (old_release && old != data)
+    if (old_release && old != context)
         old_release(old);
 }
 
-void *sio_data(const struct sio_socket *s)
+void *sio_context(const struct sio_socket *s)
 {
-    return s->data;
+    return s->context;
 }
 
 bool sio_recovered(const struct sio_socket *s)

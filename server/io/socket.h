@@ -25,9 +25,10 @@ struct sio_socket {
     struct list owed;    /* acknowledgements taken by the application */
     uint32_t n_waiting;
     struct sio_next *next; /* while ADMITTING */
-    void *data;
-    void (*release)(void *data);
-    struct bytes *auth; /* NULL when CONNECT had none */
+    void *context;
+    void (*release)(void *context);
+    struct bytes *auth; /* JSON; NULL when CONNECT had none */
+    struct bytes *data; /* JSON; NULL when none was set */
     struct loop_task task;
     uint8_t state;
     bool ending, recovered;

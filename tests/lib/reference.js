@@ -1,6 +1,6 @@
 'use strict';
 // The official Node.js server with the same two applications as confab: the
-// chat (server/app/chat.c) and the test program (tests/fixture/fixture.c).
+// chat (server/app/chat.c) and the test program (tests/fixture/own.c).
 //   reference.js --app chat|fixture [--redis URL] [--set section.key=value]...
 // It is what the tests are tested against, and the Node.js peer of the mixed
 // cluster.
@@ -230,7 +230,7 @@ function common(io, namespace) {
       socket.data.value = value;
       return 0;
     });
-    answer('get-data', () => socket.data.value ?? null);
+    answer('get-data', () => socket.data.value ?? {});
     answer('counters', () => ({
       released: released.count, unanswered: released.unanswered || 0,
     }));

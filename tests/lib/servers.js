@@ -50,7 +50,7 @@ async function startNode({ set = {}, redis, name, env, port = 0, args = [] } = {
     [...assignments(all), ...args], { env }));
 }
 
-// The test program on the public API (tests/fixture/fixture.c).
+// The test program on the public API (tests/fixture).
 async function startFixture({ set = {}, redis, name } = {}) {
   if (REFERENCE) return startReference({ app: 'fixture', set, redis, name });
   const args = ['--port', '0', ...assignments(set)];
