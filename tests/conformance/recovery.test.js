@@ -6,66 +6,13 @@ const assert = require('node:assert/strict');
 const { startFixture } = require('../lib/servers');
 const { serving } = require('../lib/suite');
 const { sleep, SLOW } = require('../lib/until');
-const { WebSocketConnection } = require('../lib/raw');
-const { W, isOk, polled, closed, reasonOf } = require('../lib/conformance');
+const { Talk } = require('../lib/talk');
+const { isOk, polled, closed, reasonOf } = require('../lib/conformance');
 
 const SET = { 'recovery.enabled': true };
 const server = serving(startFixture, { set: SET });
 
 const P = (num) => `{"_placeholder":true,"num":${num}}`;
-
-// A WebSocket and what the application is asked over it, in order.
-class Talk {
-  static async begin(at, auth = '', namespace = '/') {
-    const t = new Talk();
-    t.ws = await WebSocketConnection.open(at, W);
-    await t.ws.textFrame(); // the handshake
-    t.prefix = namespace === '/' ? '' : `${namespace},`;
-    t.ws.text(`40${t.prefix}${auth}`);
-    t.missed = []; // what came before the reply
-    for (;;) {
-      const f = await t.ws.frame();
-      const p = f.opcode === 1 ? String(f.payload) : f.payload;
-      if (f.opcode === 1 && p.startsWith('40')) {
-        t.reply = p;
-        break;
-      }
-      t.missed.push(p);
-    }
-    Object.assign(t, JSON.parse(t.reply.slice(2 + t.prefix.length)));
-    t.offset = JSON.parse((await t.ws.textFrame()).slice(2 + t.prefix.length)).at(-1); // the greeting
-    return t;
-  }
-
-  // What comes before the answer is kept in `events`.
-  async ask(...event) {
-    this.ws.text(`42${this.prefix}7${JSON.stringify(event)}`);
-    this.events = [];
-    for (;;) {
-      const f = await this.ws.frame();
-      const p = f.opcode === 1 ? String(f.payload) : f.payload;
-      if (f.opcode === 1 && p.startsWith(`43${this.prefix}7`)) {
-        return JSON.parse(p.slice(3 + this.prefix.length))[0];
-      }
-      this.events.push(p);
-    }
-  }
-
-  // Until this, what was sent has been handled.
-  async settle() {
-    await this.ask('echo', 'settled');
-  }
-
-  // The connection is lost, and the server knows.
-  async lose(at = server) {
-    this.ws.destroy();
-    return reasonOf(at, this.sid);
-  }
-
-  pidAnd(offset = this.offset) {
-    return JSON.stringify({ pid: this.pid, offset });
-  }
-}
 
 const begin = (auth, namespace) => Talk.begin(server, auth, namespace);
 const parsed = (p) => JSON.parse(p.slice(p.indexOf('[')));
@@ -135,7 +82,7 @@ test('119 volatile events have none', async () => {
 test('120 missed events come before the reply, with old ids and rooms', async () => {
   const t = await begin();
   await t.ask('join', 'a room');
-  await t.lose();
+  await t.lose(server);
   const other = await begin();
   await other.ask('broadcast', { event: 'all' }, 'missed1');
   await other.ask('broadcast', { event: 'all', rooms: ['a room'] }, 'missed2');
@@ -152,14 +99,14 @@ test('120 the events that it had seen are not among them', async () => {
   const t = await begin();
   await t.ask('burst', 3, 'n');
   const offsets = t.events.map((p) => parsed(p).at(-1));
-  await t.lose();
+  await t.lose(server);
   const back = await begin(t.pidAnd(offsets[0]));
   assert.deepEqual(told(back.missed), [['n', 1], ['n', 2]]);
 });
 
 test('120 a missed event with binary data', async () => {
   const t = await begin();
-  await t.lose();
+  await t.lose(server);
   const other = await begin();
   other.ws.text(`451-["broadcast",{"event":"all"},${P(0)}]`);
   other.ws.binary(Buffer.from([1, 2]));
@@ -173,7 +120,7 @@ test('120 a missed event with binary data', async () => {
 test('120 over polling', async () => {
   const t = await begin();
   const other = await begin();
-  await t.lose();
+  await t.lose(server);
   await other.ask('broadcast', { event: 'all' }, 'missed');
   const s = await polled(server, { connect: false });
   isOk(await s.post(`40${t.pidAnd()}`));
@@ -186,7 +133,7 @@ test('120 over polling', async () => {
 
 test('121 what is not known is a new session, without an error', async () => {
   const t = await begin();
-  await t.lose();
+  await t.lose(server);
   for (const auth of [
     { pid: 'x', offset: t.offset }, { pid: t.sid, offset: t.offset },
     { pid: t.pid, offset: 'x' }, { pid: t.pid, offset: '0-0' }, { pid: t.pid },
@@ -230,7 +177,7 @@ test('122 after the server has disconnected it: not recoverable', async () => {
 test('122 after an Engine.IO parse error: not recoverable', async () => {
   const t = await begin();
   t.ws.text('x');
-  assert.equal(await t.lose(), 'parse error');
+  assert.equal(await t.lose(server), 'parse error');
   isNew(await begin(t.pidAnd()), t);
 });
 
@@ -238,14 +185,14 @@ test('122 after a Socket.IO decoder error: recoverable', async () => {
   const t = await begin();
   t.ws.text('42[');
   await closed(t.ws);
-  assert.equal(await t.lose(), 'forced close');
+  assert.equal(await t.lose(server), 'forced close');
   isOld(await begin(t.pidAnd()), t);
 });
 
 test('122 after a lost connection: recoverable, more than once', async () => {
   let t = await begin();
   for (let i = 0; i < 3; i++) {
-    await t.lose();
+    await t.lose(server);
     const back = await begin(t.pidAnd());
     isOld(back, t);
     t = back;
@@ -257,7 +204,7 @@ test('123 missed events are those of its rooms, but for those excepted', async (
   await t.ask('join', 'mine');
   await t.ask('join', 'left');
   await t.ask('leave', 'left');
-  await t.lose();
+  await t.lose(server);
   const other = await begin();
   for (const spec of [
     { rooms: ['mine'] }, { rooms: ['left'] }, { rooms: ['left', 'mine'] }, { except: ['mine'] },

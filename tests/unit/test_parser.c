@@ -200,6 +200,21 @@ static void encodes_as_the_official_server(void **state)
     check_encoded(PACKET_DISCONNECT, "/", PACKET_NO_ACK, "", 0, "41");
 }
 
+static void the_offset_is_the_last_argument(void **state)
+{
+    (void)state;
+    struct parser_out out = {.type = PACKET_EVENT,
+                             .ack = PACKET_NO_ACK,
+                             .nsp = STR("/custom"),
+                             .data = STR("[\"a\",1]"),
+                             .offset = STR("Q87Okal"),
+                             .n_bins = 1};
+    struct bytes *b = parser_encode(&out);
+    assert_true(str_eq(bytes_body(b),
+                       STR("451-/custom,[\"a\",1,\"Q87Okal\"]")));
+    bytes_unref(b);
+}
+
 /* The frame header in front of the packet is the one RFC 6455 asks for. */
 static void frames_carry_their_length(void **state)
 {
@@ -250,6 +265,7 @@ int main(void)
         cmocka_unit_test(bounds_depth_values_and_names),
         cmocka_unit_test(placeholders_must_name_an_attachment),
         cmocka_unit_test(encodes_as_the_official_server),
+        cmocka_unit_test(the_offset_is_the_last_argument),
         cmocka_unit_test(frames_carry_their_length),
     };
     return cmocka_run_group_tests_name("parser", tests, setup, teardown);

@@ -397,6 +397,32 @@ static void a_shared_packet_is_encoded_once_per_parser(void **state)
     bytes_unref(bin);
 }
 
+static void the_offset_is_the_last_argument(void **state)
+{
+    (void)state;
+    struct bytes *bin = bytes_new(STR("\1"));
+    struct parser_out out = {
+        .type = PACKET_EVENT,
+        .ack = PACKET_NO_ACK,
+        .nsp = STR("/"),
+        .data = STR("[\"a\",{\"_placeholder\":true,\"num\":0},[]]"),
+        .offset = STR("Q8"),
+        .bins = &bin,
+        .n_bins = 1};
+    assert_encodes(&out, "83" TYPE "02" DATA "94a161c4010190a25138" ROOT);
+    bytes_unref(bin);
+}
+
+static void the_reply_to_connect_has_its_pid(void **state)
+{
+    (void)state;
+    struct parser_out out = {.type = PACKET_CONNECT,
+                             .ack = PACKET_NO_ACK,
+                             .nsp = STR("/"),
+                             .data = STR("{\"sid\":\"a\",\"pid\":\"b\"}")};
+    assert_encodes(&out, "83" TYPE "00" DATA "82a3736964a161a3706964a162" ROOT);
+}
+
 static void what_is_beyond_bounds_is_not_encoded(void **state)
 {
     (void)state;
@@ -438,6 +464,8 @@ int main(void)
         cmocka_unit_test(keeps_the_bounds_of_the_text_form),
         cmocka_unit_test(values_that_grow_most_have_room),
         cmocka_unit_test(encodes_as_the_official_server),
+        cmocka_unit_test(the_offset_is_the_last_argument),
+        cmocka_unit_test(the_reply_to_connect_has_its_pid),
         cmocka_unit_test(a_shared_packet_is_encoded_once_per_parser),
         cmocka_unit_test(what_is_beyond_bounds_is_not_encoded),
     };
