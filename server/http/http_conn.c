@@ -421,6 +421,7 @@ static void feed(struct http_conn *c, struct str data)
         if (c->parser.upgrade && c->req && !c->req->dispatched) {
             c->rest = data;
             dispatch(c);
+            c->rest = STR(""); /* a request that is parked keeps it pending */
         }
     }
     c->parsing = false;
@@ -742,7 +743,7 @@ struct stream *http_take_stream(struct http_request *r, struct str *rest)
 {
     struct http_conn *c = r->conn;
     struct stream *s = c->stream;
-    *rest = c->rest;
+    *rest = c->rest.len ? c->rest : buf_str(&c->pending);
     conn_end(c);
     return s;
 }
