@@ -302,12 +302,17 @@ static bool lacks_host(const http_parser *p, const struct http_request *r)
     return p->http_minor >= 1 && !http_header(r, STR("host"), &host);
 }
 
+static bool head_is_bad(const http_parser *p, const struct http_request *r)
+{
+    return p->http_major != 1 || lacks_host(p, r) || !names_are_tokens(r) ||
+           framing_is_ambiguous(r);
+}
+
 static int on_headers_complete(http_parser *p)
 {
     struct http_conn *c = conn_of(p);
     struct http_request *r = c->req;
-    if (p->http_major != 1 || lacks_host(p, r) || !names_are_tokens(r) ||
-        framing_is_ambiguous(r))
+    if (head_is_bad(p, r))
         return refuse_in_parser(c, 400);
     c->keep_alive = http_should_keep_alive(p) && !c->server->draining;
     struct str up;
