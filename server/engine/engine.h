@@ -37,6 +37,7 @@ struct engine {
     void *(*on_session)(void *arg, struct session *s);
     void *arg;
     uint32_t n_websocket;
+    struct http_request *upload; /* engine_upload */
     bool closing;
 };
 
@@ -52,6 +53,9 @@ void engine_close(struct engine *e);
 void engine_free(struct engine *e);
 /* Route handler: `arg` is the engine. */
 void engine_request(void *arg, struct http_request *r);
+/* While on_message is called with what a POST brought: that request; NULL for
+ * messages of a WebSocket. */
+const struct http_request *engine_upload(const struct engine *e);
 void engine_metrics(const struct engine *e);
 
 #endif
