@@ -93,6 +93,11 @@ void engine_free(struct engine *e)
     mem_free(e);
 }
 
+const struct http_request *engine_upload(const struct engine *e)
+{
+    return e->upload;
+}
+
 void engine_metrics(const struct engine *e)
 {
     metrics_set(M_SESSIONS_WEBSOCKET, e->n_websocket);

@@ -44,6 +44,7 @@ struct engine {
     struct list waiting; /* admissions with a request */
     uint32_t n_waiting;
     uint32_t n_websocket;
+    struct http_request *upload; /* engine_upload */
     bool closing;
 };
 
@@ -61,6 +62,9 @@ void engine_close(struct engine *e);
 void engine_free(struct engine *e);
 /* Route handler: `arg` is the engine. */
 void engine_request(void *arg, struct http_request *r);
+/* While on_message is called with what a POST brought: that request; NULL for
+ * messages of a WebSocket. */
+const struct http_request *engine_upload(const struct engine *e);
 void engine_metrics(const struct engine *e);
 
 /* ---- inside the engine folder -------------------------------------------- */

@@ -161,7 +161,9 @@ static void on_post_body(struct http_request *r, void *owner, struct str body)
     /* Complete, so no longer something that the session's end could cut off:
      * it is answered even when a packet in it ends the session. */
     s->post = NULL;
+    s->engine->upload = r;
     take_payload(s, body);
+    s->engine->upload = NULL;
     respond(s, r, "text/html", STR("ok"), 200);
 }
 
