@@ -60,7 +60,7 @@ BUNDLE := build/bundle/socket.io.js
 .DEFAULT_GOAL := all
 .SECONDARY:
 .PHONY: all help deps deps-test run cluster test test-unit test-e2e test-cluster \
-	test-browser test-compose test-asan conformance lint fmt fuzz bench install clean
+	test-browser test-compose test-asan test-valgrind conformance lint fmt fuzz bench install clean
 
 all: $(BUILD)/confab $(BUILD)/libconfab.a ## build the node and the library
 
@@ -167,6 +167,12 @@ conformance: deps-test ## the protocol's numbered checks, with a list of the res
 test-asan: deps-test ## the suites under AddressSanitizer and UBSan
 	$(Q)$(MAKE) BUILD=build/asan SANITIZE=1 all build/asan/tests/fixture
 	$(Q)BUILD=build/asan tests/run.sh
+
+test-valgrind: export MEMCHECK := valgrind -q --leak-check=full --errors-for-leak-kinds=definite,possible --error-exitcode=99
+test-valgrind: deps-test ## the unit tests and some of the others under valgrind
+	$(Q)$(MAKE) all $(BUILD)/tests/fixture
+	$(Q)tests/run.sh unit
+	$(Q)for part in events acks rooms binary presence; do TEST_ONLY=$$part tests/run.sh e2e || exit 1; done
 
 unit-binaries: $(UNIT)
 

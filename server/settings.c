@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "server/http/forwarded.h"
+#include "server/http/http_header.h"
 
 static const char *const adapters[] = {"auto", "memory", "redis", NULL};
 static const char *const parsers[] = {"text", "msgpack", NULL};
@@ -69,6 +70,12 @@ static const struct config_field fields[] = {
      "origins that browsers may connect from; * = all; empty = no CORS", false},
     BOOL("engine.cors_credentials", cors_credentials, "false",
          "allow cookies in cross-origin requests"),
+    BOOL("engine.cors_enforce", cors_enforce, "false",
+         "refuse requests from other origins than engine.cors_origins"),
+    TEXT("engine.cookie", cookie, "", 0, 64,
+         "cookie that tells balancers the session's id; empty = none"),
+    TEXT("engine.cookie_attributes", cookie_attributes,
+         "Path=/; HttpOnly; SameSite=Lax", 0, 512, "what follows its value"),
     {"engine.trusted_proxies", CFG_LIST, AT(trusted_proxies), "", 0, 8192, NULL,
      "addresses or networks (10.0.0.0/8) whose X-Forwarded-For and "
      "X-Forwarded-Proto are believed",
@@ -147,6 +154,17 @@ static int wrong(char err[CONFIG_ERR_MAX], const char *sentence)
     return ERR_CONFIG;
 }
 
+/* None at all, or all of them. */
+static bool names_no_origin(const char *origins)
+{
+    struct str list = str_of(origins), item;
+    while (str_next(&list, '\n', &item)) {
+        if (item.len == 0 || str_eq(item, STR("*")))
+            return true;
+    }
+    return false;
+}
+
 int settings_check(const struct settings *s, char err[CONFIG_ERR_MAX])
 {
     struct str path = str_of(s->engine_path);
@@ -161,6 +179,13 @@ int settings_check(const struct settings *s, char err[CONFIG_ERR_MAX])
     if (s->cors_credentials && str_eq(str_of(s->cors_origins), STR("*")))
         return wrong(err, "engine.cors_credentials needs named origins in "
                           "engine.cors_origins, not *");
+    if (s->cors_enforce && names_no_origin(s->cors_origins))
+        return wrong(err, "engine.cors_enforce needs named origins in "
+                          "engine.cors_origins");
+    if (s->cookie[0] && !http_token_valid(str_of(s->cookie)))
+        return wrong(err, "engine.cookie is no name for a cookie");
+    if (!http_value_valid(str_of(s->cookie_attributes)))
+        return wrong(err, "engine.cookie_attributes has a control character");
     struct forwarded proxies;
     struct str bad;
     int rc = forwarded_init(&proxies, str_of(s->trusted_proxies), &bad);

@@ -30,6 +30,9 @@ struct settings {
     uint32_t deflate_threshold_bytes;
     char *cors_origins;
     bool cors_credentials;
+    bool cors_enforce;
+    char *cookie;
+    char *cookie_attributes;
     char *trusted_proxies;
     char *slot_header;
     bool serve_client;

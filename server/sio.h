@@ -76,6 +76,7 @@ struct sio_socket;
 struct sio_event;
 struct sio_ack;
 struct sio_next;
+struct sio_request;
 struct sio_value;
 struct sio_timer;
 
@@ -134,6 +135,40 @@ SIO_API const char *sio_server_node(const struct sio_server *srv);
 SIO_API void sio_server_serve(struct sio_server *srv, const char *path,
                               const char *content_type, const void *data,
                               size_t len);
+
+/* ---- admission of connections --------------------------------------------
+ *
+ * Asked about each handshake, over polling or WebSocket, before there is a
+ * connection; upgrades of a connection are not asked about. The function must
+ * settle each request with exactly one of sio_allow and sio_deny, inside the
+ * call or later, which frees it. Later, it may find the client gone, or the
+ * server stopped: settling is harmless then, and nothing of the request is
+ * there any more. Those that wait count in limits.sessions. */
+
+typedef void sio_request_fn(struct sio_request *r, void *arg);
+/* One function for the server; NULL admits everybody. */
+SIO_API void sio_on_request(struct sio_server *srv, sio_request_fn *fn,
+                            void *arg);
+SIO_API void sio_allow(struct sio_request *r);
+/* The answer is 403 with {"code":4,"message":...}, or 400 with the message for
+ * a WebSocket; NULL or "" is "Forbidden". */
+SIO_API void sio_deny(struct sio_request *r, const char *message);
+
+/* As sio_header, sio_query (valid until the next call), sio_url and
+ * sio_address. */
+SIO_API bool sio_request_header(const struct sio_request *r, const char *name,
+                                struct sio_str *out);
+SIO_API bool sio_request_query(const struct sio_request *r, const char *name,
+                               struct sio_str *out);
+SIO_API struct sio_str sio_request_url(const struct sio_request *r);
+SIO_API const char *sio_request_address(struct sio_request *r);
+/* Before it is allowed: adds a header to the first response of the connection,
+ * the one with the session's id or the 101. The same name may be given several
+ * times. SIO_ERR_ARG when name or value could not stand in a header or the name
+ * is one of those that HTTP and WebSocket need, SIO_ERR_LIMIT past 8 kB in all,
+ * SIO_ERR_STATE when the client has gone. */
+SIO_API int sio_request_set_header(struct sio_request *r, const char *name,
+                                   const char *value);
 
 /* ---- namespaces and handlers ---------------------------------------------
  *

@@ -9,6 +9,7 @@
 #   TEST_SERVER=       "reference" runs e2e and conformance against the official
 #                      Node.js server, which tests the tests
 #   TEST_ONLY=         only the test files whose name contains this
+#   MEMCHECK=          a valgrind command that unit tests and servers run under
 #   TEST_NAME=         only tests whose name matches this regular expression
 #
 # Everything that servers print goes to files under build/test-output. The last
@@ -81,7 +82,7 @@ unit() {
         name=$(basename "$source" .c)
         [[ $name == *"${TEST_ONLY:-}"* ]] || continue
         tap=$TEST_OUTPUT/unit/$name.tap
-        CMOCKA_MESSAGE_OUTPUT=TAP group timeout 300 "$BUILD/tests/unit/$name" >"$tap" 2>&1
+        CMOCKA_MESSAGE_OUTPUT=TAP group timeout 300 ${MEMCHECK:-} "$BUILD/tests/unit/$name" >"$tap" 2>&1
         status=$?
         ok=$(grep -c '^ok ' "$tap")
         bad=$(grep -c '^not ok ' "$tap")

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "common/id.h"
+#include "common/json_out.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/metrics.h"
@@ -23,7 +24,7 @@ static const char *const error_text[] = {
     "Bad request",       "Forbidden",          "Unsupported protocol version",
 };
 
-enum { HEADERS_MAX = 16 * 1024 };
+enum { HEADERS_MAX = 16 * 1024, ORIGIN_LOGS_PER_MINUTE = 30 };
 
 /* What the checks found out about a request. */
 struct inquiry {
@@ -54,8 +55,15 @@ struct engine *engine_new(struct loop *l, const struct engine_settings *s,
     e->ops = ops;
     e->on_session = on_session;
     e->arg = arg;
+    list_init(&e->waiting);
     map_init(&e->sessions, session_key);
     return e;
+}
+
+void engine_on_request(struct engine *e, admission_fn *fn, void *arg)
+{
+    e->on_request = fn;
+    e->request_arg = arg;
 }
 
 static void collect(struct map_node *n, void *arg)
@@ -67,6 +75,7 @@ static void collect(struct map_node *n, void *arg)
 void engine_close(struct engine *e)
 {
     e->closing = true;
+    admission_close(e);
     /* Ending one runs handlers, which may end others: walk a copy. Nothing is
      * freed before the end of the turn. */
     size_t n = e->sessions.count;
@@ -84,6 +93,11 @@ void engine_free(struct engine *e)
     mem_free(e);
 }
 
+const struct http_request *engine_upload(const struct engine *e)
+{
+    return e->upload;
+}
+
 void engine_metrics(const struct engine *e)
 {
     metrics_set(M_SESSIONS_WEBSOCKET, e->n_websocket);
@@ -94,33 +108,34 @@ void engine_metrics(const struct engine *e)
 
 static void refuse_plain(struct http_request *r, struct str text, bool versions)
 {
-    char raw[256];
-    int n =
-        snprintf(raw, sizeof(raw),
-                 "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"
-                 "Content-type: text/html\r\nContent-Length: %zu\r\n%s\r\n"
-                 "%.*s",
-                 text.len, versions ? "Sec-WebSocket-Version: 13, 8\r\n" : "",
-                 STR_ARG(text));
-    http_respond_raw(r, (struct str){raw, (size_t)n});
+    struct buf raw;
+    buf_init(&raw, text.len + 256);
+    buf_fmt(&raw,
+            "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"
+            "Content-type: text/html\r\nContent-Length: %zu\r\n%s\r\n",
+            text.len, versions ? "Sec-WebSocket-Version: 13, 8\r\n" : "");
+    buf_add(&raw, text);
+    http_respond_raw(r, buf_str(&raw));
+    buf_fini(&raw);
 }
 
-static void refuse(struct engine *e, struct http_request *r,
-                   enum eio_error code, bool upgrade)
+static void refuse_with(struct engine *e, struct http_request *r,
+                        enum eio_error code, struct str message)
 {
     metrics_add(code == EIO_UNKNOWN_SID ? M_UNKNOWN_SID : M_BAD_HANDSHAKE, 1);
     log_debug("bad_request", "code=%d target=%s", (int)code,
               log_safe(http_target(r)));
-    if (upgrade) {
-        refuse_plain(r, str_of(error_text[code]), false);
+    if (http_is_upgrade(r)) {
+        refuse_plain(r, message, false);
         return;
     }
     struct buf headers, body;
     buf_init(&headers, HEADERS_MAX);
-    buf_init(&body, 128);
+    buf_init(&body, message.len * 6 + 128); /* \u00xx is the longest escape */
     cors_headers(&e->settings.cors, r, &headers);
-    buf_fmt(&body, "{\"code\":%d,\"message\":\"%s\"}", (int)code,
-            error_text[code]);
+    buf_fmt(&body, "{\"code\":%d,\"message\":", (int)code);
+    json_out_string(&body, message);
+    buf_addc(&body, '}');
     struct http_response resp = {.status = code == EIO_FORBIDDEN ? 403 : 400,
                                  .headers = buf_str(&headers),
                                  .type = "application/json",
@@ -130,12 +145,44 @@ static void refuse(struct engine *e, struct http_request *r,
     buf_fini(&body);
 }
 
+static void refuse(struct engine *e, struct http_request *r,
+                   enum eio_error code)
+{
+    refuse_with(e, r, code, str_of(error_text[code]));
+}
+
+void engine_deny(struct engine *e, struct http_request *r, struct str message)
+{
+    refuse_with(e, r, EIO_FORBIDDEN,
+                message.len ? message : str_of(error_text[EIO_FORBIDDEN]));
+}
+
+void engine_unavailable(struct http_request *r)
+{
+    struct http_response resp = {
+        .status = 503, .headers = STR("Retry-After: 5\r\n"), .close = true};
+    http_respond(r, &resp);
+}
+
 /* ---- checks, in the official order --------------------------------------- */
 
 static bool version_ok(struct http_request *r)
 {
     struct str v;
     return http_query(r, STR("EIO"), &v) && str_eq(v, STR("4"));
+}
+
+/* Whoever runs the node may want to add it to the list. */
+static bool origin_ok(const struct engine *e, const struct http_request *r)
+{
+    static struct log_gate gate;
+    struct str origin;
+    if (cors_permits(&e->settings.cors, r))
+        return true;
+    if (log_allow(&gate, loop_now(e->loop), ORIGIN_LOGS_PER_MINUTE) &&
+        http_header(r, STR("origin"), &origin))
+        log_info("origin_refused", "origin=%s", log_safe(origin));
+    return false;
 }
 
 static enum eio_error check_session(struct engine *e, struct http_request *r,
@@ -164,13 +211,14 @@ static enum eio_error check(struct engine *e, struct http_request *r,
     q->websocket = str_eq(transport, STR("websocket"));
     if (!q->websocket && !str_eq(transport, STR("polling")))
         return EIO_UNKNOWN_TRANSPORT;
+    if (!origin_ok(e, r))
+        return EIO_FORBIDDEN;
     if (http_query(r, STR("sid"), &sid) && sid.len > 0)
         return check_session(e, r, sid, q);
     if (http_verb(r) != VERB_GET)
         return EIO_BAD_METHOD;
-    if (q->websocket && !q->upgrade)
-        return EIO_BAD_REQUEST;
-    return version_ok(r) ? EIO_OK : EIO_UNSUPPORTED_VERSION;
+    /* The revision of a handshake is looked at after its admission. */
+    return q->websocket && !q->upgrade ? EIO_BAD_REQUEST : EIO_OK;
 }
 
 /* ---- handshake ----------------------------------------------------------- */
@@ -227,13 +275,22 @@ static struct session *open_session(struct engine *e, struct http_request *r)
     return s;
 }
 
-static void handshake_polling(struct engine *e, struct http_request *r)
+static void handshake_polling(struct engine *e, struct http_request *r,
+                              struct str headers)
 {
     struct session *s = open_session(e, r);
-    struct buf body;
+    struct buf body, extra;
     buf_init(&body, 512);
+    buf_init(&extra, HEADERS_MAX);
     open_packet(e, session_sid(s), false, &body);
-    polling_send(s, r, buf_str(&body));
+    if (e->settings.cookie[0])
+        buf_fmt(&extra, "Set-Cookie: %s=%.*s%s%s\r\n", e->settings.cookie,
+                STR_ARG(session_sid(s)),
+                e->settings.cookie_attributes[0] ? "; " : "",
+                e->settings.cookie_attributes);
+    buf_add(&extra, headers);
+    polling_send(s, r, buf_str(&body), buf_str(&extra));
+    buf_fini(&extra);
     buf_fini(&body);
 }
 
@@ -256,7 +313,7 @@ static void handshake_websocket(struct engine *e, struct http_request *r,
 }
 
 static void on_upgrade(struct engine *e, struct http_request *r,
-                       const struct inquiry *q)
+                       const struct inquiry *q, struct str extra)
 {
     struct str why;
     bool versions;
@@ -266,8 +323,9 @@ static void on_upgrade(struct engine *e, struct http_request *r,
         return;
     }
     struct buf headers;
-    buf_init(&headers, HEADERS_MAX);
+    buf_init(&headers, HEADERS_MAX + extra.len);
     cors_headers(&e->settings.cors, r, &headers);
+    buf_add(&headers, extra);
     if (!q->websocket) {
         static const struct websocket_ops none = {0};
         struct websocket *ws =
@@ -281,11 +339,31 @@ static void on_upgrade(struct engine *e, struct http_request *r,
     buf_fini(&headers);
 }
 
-static void unavailable(struct http_request *r)
+static bool is_full(const struct engine *e)
 {
-    struct http_response resp = {
-        .status = 503, .headers = STR("Retry-After: 5\r\n"), .close = true};
-    http_respond(r, &resp);
+    return e->closing ||
+           e->sessions.count + e->n_waiting >= e->settings.max_sessions;
+}
+
+static void handshake(struct engine *e, struct http_request *r,
+                      const struct inquiry *q, struct str headers)
+{
+    if (!version_ok(r))
+        refuse(e, r, EIO_UNSUPPORTED_VERSION);
+    else if (is_full(e))
+        engine_unavailable(r);
+    else if (q->upgrade)
+        on_upgrade(e, r, q, headers);
+    else
+        handshake_polling(e, r, headers);
+}
+
+void engine_handshake(struct engine *e, struct http_request *r,
+                      struct str headers)
+{
+    struct inquiry q;
+    if (check(e, r, &q) == EIO_OK) /* it still is */
+        handshake(e, r, &q, headers);
 }
 
 void engine_request(void *arg, struct http_request *r)
@@ -298,14 +376,15 @@ void engine_request(void *arg, struct http_request *r)
     }
     enum eio_error code = check(e, r, &q);
     if (code != EIO_OK)
-        refuse(e, r, code, q.upgrade);
-    else if (!q.session &&
-             (e->closing || e->sessions.count >= e->settings.max_sessions))
-        unavailable(r);
+        refuse(e, r, code);
+    else if (!q.session && !e->on_request)
+        handshake(e, r, &q, STR(""));
+    else if (!q.session && is_full(e))
+        engine_unavailable(r);
+    else if (!q.session)
+        admission_begin(e, r);
     else if (q.upgrade)
-        on_upgrade(e, r, &q);
-    else if (q.session)
-        polling_request(q.session, r);
+        on_upgrade(e, r, &q, STR(""));
     else
-        handshake_polling(e, r);
+        polling_request(q.session, r);
 }

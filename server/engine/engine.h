@@ -8,6 +8,7 @@
 #ifndef CONFAB_SERVER_ENGINE_ENGINE_H
 #define CONFAB_SERVER_ENGINE_ENGINE_H
 
+#include "server/engine/admission.h"
 #include "server/engine/session.h"
 #include "server/http/cors.h"
 
@@ -25,6 +26,8 @@ struct engine_settings {
     bool message_deflate;
     uint32_t message_deflate_bytes;
     const char *slot_header; /* names our balancer slot; "" = none */
+    const char *cookie;      /* holds the sid; "" = none */
+    const char *cookie_attributes;
     struct cors cors;
 };
 
@@ -36,7 +39,12 @@ struct engine {
     const struct session_ops *ops;
     void *(*on_session)(void *arg, struct session *s);
     void *arg;
+    admission_fn *on_request; /* NULL: every handshake may become a session */
+    void *request_arg;
+    struct list waiting; /* admissions with a request */
+    uint32_t n_waiting;
     uint32_t n_websocket;
+    struct http_request *upload; /* engine_upload */
     bool closing;
 };
 
@@ -46,12 +54,27 @@ struct engine *engine_new(struct loop *l, const struct engine_settings *s,
                           const struct session_ops *ops,
                           void *(*on_session)(void *arg, struct session *s),
                           void *arg);
+/* Asks `fn` about each handshake from now on; NULL for nobody. */
+void engine_on_request(struct engine *e, admission_fn *fn, void *arg);
 /* Ends all sessions ("server shutting down") and refuses new ones. */
 void engine_close(struct engine *e);
 /* After engine_close and one more turn of the loop. */
 void engine_free(struct engine *e);
 /* Route handler: `arg` is the engine. */
 void engine_request(void *arg, struct http_request *r);
+/* While on_message is called with what a POST brought: that request; NULL for
+ * messages of a WebSocket. */
+const struct http_request *engine_upload(const struct engine *e);
 void engine_metrics(const struct engine *e);
+
+/* ---- inside the engine folder -------------------------------------------- */
+
+/* What follows the admission; `headers` go with the answer that opens the
+ * session. */
+void engine_handshake(struct engine *e, struct http_request *r,
+                      struct str headers);
+void engine_deny(struct engine *e, struct http_request *r, struct str message);
+/* Cannot serve it now: 503. */
+void engine_unavailable(struct http_request *r);
 
 #endif

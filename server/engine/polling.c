@@ -14,11 +14,12 @@ static const char payload_type[] = "text/plain; charset=UTF-8";
 /* `body` is encoded already, as `coding` says. */
 static void respond_encoded(struct session *s, struct http_request *r,
                             const char *type, struct str body, unsigned status,
-                            enum coding coding)
+                            enum coding coding, struct str more)
 {
-    struct buf headers;
+    struct buf headers, extra;
     struct str agent;
     buf_init(&headers, 16 * 1024);
+    buf_init(&extra, more.len + 64);
     cors_headers(&s->engine->settings.cors, r, &headers);
     buf_add(&headers, coding_header(coding));
     struct http_response resp = {.status = status,
@@ -30,18 +31,22 @@ static void respond_encoded(struct session *s, struct http_request *r,
     if (status == 200 && http_header(r, STR("user-agent"), &agent) &&
         (memmem(agent.p, agent.len, ";MSIE", 5) ||
          memmem(agent.p, agent.len, "Trident/", 8)))
-        resp.extra = STR("X-XSS-Protection: 0\r\n");
+        buf_add(&extra, STR("X-XSS-Protection: 0\r\n"));
+    buf_add(&extra, more);
+    resp.extra = buf_str(&extra);
     http_respond(r, &resp);
+    buf_fini(&extra);
     buf_fini(&headers);
 }
 
 static void respond(struct session *s, struct http_request *r, const char *type,
                     struct str body, unsigned status)
 {
-    respond_encoded(s, r, type, body, status, CODING_NONE);
+    respond_encoded(s, r, type, body, status, CODING_NONE, STR(""));
 }
 
-void polling_send(struct session *s, struct http_request *r, struct str body)
+void polling_send(struct session *s, struct http_request *r, struct str body,
+                  struct str headers)
 {
     const struct engine_settings *set = &s->engine->settings;
     enum coding coding = CODING_NONE;
@@ -51,10 +56,11 @@ void polling_send(struct session *s, struct http_request *r, struct str body)
         coding = coding_accepted(accept);
     struct buf encoded;
     if (coding == CODING_NONE || !coding_encode(coding, body, &encoded)) {
-        respond(s, r, payload_type, body, 200);
+        respond_encoded(s, r, payload_type, body, 200, CODING_NONE, headers);
         return;
     }
-    respond_encoded(s, r, payload_type, buf_str(&encoded), 200, coding);
+    respond_encoded(s, r, payload_type, buf_str(&encoded), 200, coding,
+                    headers);
     buf_fini(&encoded);
 }
 
@@ -88,7 +94,7 @@ void polling_flush(struct session *s)
     }
     struct http_request *r = s->get;
     s->get = NULL;
-    polling_send(s, r, buf_str(&body));
+    polling_send(s, r, buf_str(&body), STR(""));
     buf_fini(&body);
     timer_stop(&s->slow);
     s->paused = false;
@@ -155,7 +161,9 @@ static void on_post_body(struct http_request *r, void *owner, struct str body)
     /* Complete, so no longer something that the session's end could cut off:
      * it is answered even when a packet in it ends the session. */
     s->post = NULL;
+    s->engine->upload = r;
     take_payload(s, body);
+    s->engine->upload = NULL;
     respond(s, r, "text/html", STR("ok"), 200);
 }
 

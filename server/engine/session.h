@@ -97,8 +97,10 @@ void polling_flush(struct session *s);
 /* Answers the parked GET, if any, with one packet. */
 void polling_release(struct session *s, const char *packet);
 void polling_drop_post(struct session *s);
-/* Answers with a payload, compressed if it is large and the client accepts. */
-void polling_send(struct session *s, struct http_request *r, struct str body);
+/* Answers with a payload, compressed if it is large and the client accepts;
+ * `headers` are whole lines. */
+void polling_send(struct session *s, struct http_request *r, struct str body,
+                  struct str headers);
 
 /* upgrade.c */
 void upgrade_request(struct session *s, struct http_request *r,

@@ -17,6 +17,13 @@ static bool listed(const struct cors *c, struct str origin)
     return false;
 }
 
+bool cors_permits(const struct cors *c, const struct http_request *r)
+{
+    struct str origin;
+    return !c->enforce || !http_header(r, STR("origin"), &origin) ||
+           listed(c, origin);
+}
+
 static void allow_origin(const struct cors *c, const struct http_request *r,
                          struct buf *out)
 {

@@ -8,8 +8,9 @@
  * one at a time, in order; what the peer pipelines waits, bounded.
  *
  * Strict: Content-Length together with Transfer-Encoding, repeated
- * Content-Length and malformed heads are refused with 400 and the connection is
- * closed. http-parser stands behind http_conn.c only. */
+ * Content-Length, malformed heads and HTTP/1.1 without Host are refused with
+ * 400 and the connection is closed. http-parser stands behind http_conn.c only.
+ */
 #ifndef CONFAB_SERVER_HTTP_HTTP_H
 #define CONFAB_SERVER_HTTP_HTTP_H
 

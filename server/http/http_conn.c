@@ -296,11 +296,23 @@ static bool framing_is_ambiguous(const struct http_request *r)
     return lengths > 1 || encodings > 1 || (lengths && encodings);
 }
 
+static bool lacks_host(const http_parser *p, const struct http_request *r)
+{
+    struct str host;
+    return p->http_minor >= 1 && !http_header(r, STR("host"), &host);
+}
+
+static bool head_is_bad(const http_parser *p, const struct http_request *r)
+{
+    return p->http_major != 1 || lacks_host(p, r) || !names_are_tokens(r) ||
+           framing_is_ambiguous(r);
+}
+
 static int on_headers_complete(http_parser *p)
 {
     struct http_conn *c = conn_of(p);
     struct http_request *r = c->req;
-    if (p->http_major != 1 || !names_are_tokens(r) || framing_is_ambiguous(r))
+    if (head_is_bad(p, r))
         return refuse_in_parser(c, 400);
     c->keep_alive = http_should_keep_alive(p) && !c->server->draining;
     struct str up;
@@ -414,6 +426,7 @@ static void feed(struct http_conn *c, struct str data)
         if (c->parser.upgrade && c->req && !c->req->dispatched) {
             c->rest = data;
             dispatch(c);
+            c->rest = STR(""); /* a request that is parked keeps it pending */
         }
     }
     c->parsing = false;
@@ -735,7 +748,7 @@ struct stream *http_take_stream(struct http_request *r, struct str *rest)
 {
     struct http_conn *c = r->conn;
     struct stream *s = c->stream;
-    *rest = c->rest;
+    *rest = c->rest.len ? c->rest : buf_str(&c->pending);
     conn_end(c);
     return s;
 }

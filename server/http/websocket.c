@@ -621,7 +621,7 @@ struct websocket *websocket_accept(struct http_request *r, struct str headers,
     struct str key = STR(""), offered, protocol;
     struct deflate_terms terms;
     struct buf out;
-    buf_init(&out, 16 * 1024);
+    buf_init(&out, headers.len + 16 * 1024);
     http_header(r, STR("sec-websocket-key"), &key);
     buf_add(&out, STR("HTTP/1.1 101 Switching Protocols\r\n"
                       "Upgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -23,6 +23,7 @@
 #include "server/io/namespace.h"
 #include "server/io/pack.h"
 #include "server/io/parser_msgpack.h"
+#include "server/io/request.h"
 #include "server/ops.h"
 
 enum {
@@ -252,11 +253,13 @@ static void start_engine(struct sio_server *srv)
         .slow_consumer_ms = s->slow_consumer_ms,
         .max_sessions = s->sessions,
         .slot_header = s->slot_header,
+        .cookie = s->cookie,
+        .cookie_attributes = s->cookie_attributes,
         .http_compression = s->http_compression,
         .http_compression_bytes = s->http_compression_threshold_bytes,
         .message_deflate = s->per_message_deflate,
         .message_deflate_bytes = s->deflate_threshold_bytes,
-        .cors = {s->cors_origins, s->cors_credentials},
+        .cors = {s->cors_origins, s->cors_credentials, s->cors_enforce},
     };
     srv->parser =
         s->parser == SETTINGS_MSGPACK ? &parser_msgpack : &parser_text;
@@ -265,6 +268,7 @@ static void start_engine(struct sio_server *srv)
         .event_name_bytes = s->event_name_bytes,
     };
     srv->engine = engine_new(srv->loop, &es, &client_ops, client_new, srv);
+    request_install(srv);
 }
 
 static void serve_document(void *arg, struct http_request *r)

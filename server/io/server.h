@@ -25,6 +25,8 @@ struct sio_server {
     struct parser_limits parser_limits;
     struct http_server *http;
     struct engine *engine;
+    sio_request_fn *on_request; /* NULL: nobody is asked */
+    void *request_arg;
     struct cluster *cluster;
     struct listener *listener;
     struct tls *tls; /* NULL when the node speaks plain HTTP */

@@ -65,10 +65,11 @@ describe('HTTP', () => {
     assert.equal(r.status, pick({ confab: 101, official: 400 }));
   });
 
-  test('HTTP/1.1 without Host: answered, or refused', async () => {
+  test('a WebSocket handshake without Host: refused, or answered', async () => {
+    const lines = Object.entries(UPGRADE).map(([k, v]) => `${k}: ${v}\r\n`);
     const c = new Connection(server);
-    c.write(`GET ${P} HTTP/1.1\r\n\r\n`);
-    assert.equal((await c.response()).status, pick({ confab: 200, official: 400 }));
+    c.write(`GET ${W} HTTP/1.1\r\n${lines.join('')}\r\n`);
+    assert.equal((await c.response()).status, pick({ confab: 400, official: 101 }));
   });
 
   test('a version of HTTP other than 1.x: refused, or answered', async () => {

@@ -6,7 +6,9 @@ const assert = require('node:assert/strict');
 const { startFixture } = require('../lib/servers');
 const { serving } = require('../lib/suite');
 const { Connection, WebSocketConnection, request, requestText, get } = require('../lib/raw');
-const { P, W, isError, isHandshake, sidOf, notBuilt } = require('../lib/conformance');
+const {
+  P, W, isError, isHandshake, sidOf, polled, works, besides, refusal,
+} = require('../lib/conformance');
 
 const server = serving(startFixture);
 
@@ -95,7 +97,40 @@ test('14 parameters are decoded, the last of several counts', async () => {
   isHandshake(await get(server, '/socket.io/?EIO=3&EIO=4&transport=polling'));
 });
 
-notBuilt('15 a hook refuses requests: 403', 'a hook that admits requests; middlewares admit CONNECTs');
+describe('15 a hook refuses requests', () => {
+  const said = (message) => [403, 'application/json', JSON.stringify({ code: 4, message })];
+  const answer = (r) => [r.status, r.headers['content-type'], String(r.body)];
+
+  test('15 polling: 403 with its message, or "Forbidden"', async () => {
+    assert.deepEqual(answer(await get(server, `${P}&deny=${encodeURIComponent('no "é"\n')}`)), said('no "é"\n'));
+    assert.deepEqual(answer(await get(server, `${P}&deny=`)), said('Forbidden'));
+  });
+
+  test('15 WebSocket: 400 with the message alone', async () => {
+    for (const [deny, body] of [['not%20now', 'not now'], ['', 'Forbidden']]) {
+      const r = await refusal(server, `${W}&deny=${deny}`);
+      assert.deepEqual(answer(r), [400, 'text/html', body]);
+    }
+  });
+
+  test('15 it is asked after the checks of transport and method, before that of the revision', async () => {
+    isError(await get(server, '/socket.io/?EIO=4&transport=abc&deny=x'), 0);
+    isError(await request(server, 'POST', `${P}&deny=x`), 2);
+    isError(await get(server, `${W}&deny=x`), 3);
+    assert.deepEqual(answer(await get(server, '/socket.io/?EIO=2&transport=polling&deny=x')), said('x'));
+    assert.deepEqual(answer(await request(server, 'GET', `${W}&deny=x`,
+      { headers: { ...UPGRADE, 'Sec-WebSocket-Version': '7' } })), [400, 'text/html', 'x']);
+  });
+
+  test('15 it is not asked about requests of a session', async () => {
+    const s = await polled(server);
+    s.path += '&deny=x';
+    await works(s);
+    const ws = await besides(s);
+    ws.text('2probe');
+    assert.equal(await ws.textFrame(), '3probe');
+  });
+});
 
 test('16 HTTP/1.0 is answered with a length, then closed', async () => {
   const c = new Connection(server);
@@ -171,7 +206,18 @@ describe('open to some origins', () => {
   });
 });
 
-notBuilt('23 cookie: on the polling handshake only', 'cookies; balancers stick to the sid or the slot header');
+describe('23 cookie', () => {
+  const sticky = serving(startFixture, { set: { 'engine.cookie': 'io' } });
+
+  test('23 cookie: on the polling handshake only', async () => {
+    const r = await get(sticky, P);
+    assert.equal(r.headers['set-cookie'], `io=${sidOf(String(r.body))}; Path=/; HttpOnly; SameSite=Lax`);
+    const s = await polled(sticky, { connect: false });
+    const answers = [await s.post('40'), await s.get(), await get(sticky, `${P}&sid=nope`),
+      (await WebSocketConnection.open(sticky, W)).handshake, (await besides(s)).handshake];
+    for (const other of answers) assert.equal(other.headers['set-cookie'], undefined);
+  });
+});
 
 test('24 an upgrade on a foreign path: nothing is sent, the connection ends', async () => {
   const c = new Connection(server);

@@ -4,7 +4,7 @@
 const { describe, test } = require('node:test');
 const assert = require('node:assert/strict');
 const { startFixture } = require('../lib/servers');
-const { serving } = require('../lib/suite');
+const { serving, CONFAB_ONLY } = require('../lib/suite');
 const { PollingSession } = require('../lib/session');
 const { WebSocketConnection, request, get } = require('../lib/raw');
 
@@ -101,5 +101,46 @@ describe('a list of origins', () => {
     assert.equal(varies(r), true);
     r = await preflight(server, P, EVIL);
     assert.equal(allowed(r), undefined);
+  });
+});
+
+describe('a list of origins that is enforced', CONFAB_ONLY, () => {
+  const server = serving(startFixture, {
+    set: { 'engine.cors_origins': 'http://a.example,http://b.example', 'engine.cors_enforce': 'true' },
+  });
+  const W = P.replace('polling', 'websocket');
+  const FORBIDDEN = [403, '{"code":4,"message":"Forbidden"}'];
+  const answer = (r) => [r.status, String(r.body)];
+
+  // How the opening of a WebSocket is answered.
+  const opening = async (path, headers) => {
+    try {
+      return (await WebSocketConnection.open(server, path, { headers })).handshake;
+    } catch (e) {
+      return e.response;
+    }
+  };
+
+  test('those pass, and who has no origin', async () => {
+    for (const headers of [A, { Origin: 'http://b.example' }, {}]) {
+      assert.equal((await get(server, P, headers)).status, 200);
+      assert.equal((await opening(W, headers)).status, 101);
+    }
+  });
+
+  test('others are refused: the handshake', async () => {
+    for (const Origin of [EVIL.Origin, 'null', 'http://a.example.evil', '']) {
+      assert.deepEqual(answer(await get(server, P, { Origin })), FORBIDDEN);
+      assert.deepEqual(answer(await opening(W, { Origin })), [400, 'Forbidden']);
+    }
+  });
+
+  test('others are refused: the requests of a session, which stays', async () => {
+    const s = await PollingSession.open(server, { poll: false });
+    assert.deepEqual(answer(await get(server, s.path, EVIL)), FORBIDDEN);
+    assert.deepEqual(answer(await request(server, 'POST', s.path, { headers: EVIL, body: '40' })), FORBIDDEN);
+    assert.deepEqual(answer(await opening(s.path.replace('polling', 'websocket'), EVIL)), [400, 'Forbidden']);
+    assert.equal((await s.post('40')).status, 200);
+    assert.match(String((await s.get()).body), /^40/);
   });
 });

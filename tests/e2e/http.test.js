@@ -135,6 +135,16 @@ describe('handshake', () => {
     await c.end();
   });
 
+  test('HTTP/1.1 without Host: 400 and the end', async () => {
+    for (const method of ['GET', 'POST']) {
+      const c = new Connection(server);
+      c.write(`${method} /socket.io/?${P} HTTP/1.1\r\n\r\n`);
+      const r = await c.response();
+      assert.deepEqual([r.status, r.headers.connection, String(r.body)], [400, 'close', '']);
+      await c.end();
+    }
+  });
+
   test('"Connection: close" is honoured', async () => {
     const c = new Connection(server);
     c.write(requestText('GET', `/socket.io/?${P}`, { Connection: 'close' }));

@@ -90,6 +90,17 @@ describe('configuration', { skip: REFERENCE && 'confab only' }, () => {
     assert.equal((await confab(['-c', file(''), '--check-config'])).code, 0);
   });
 
+  test('an enforced list of origins needs origins, a cookie a name', async () => {
+    for (const origins of ['', '*', 'http://a,*']) {
+      await refuses(['--set', `engine.cors_origins=${origins}`, '--set', 'engine.cors_enforce=true', '--check-config'],
+        /engine\.cors_enforce/);
+    }
+    for (const name of ['a b', 'a=b', 'a;b', 'a\r\nb', 'é']) {
+      await refuses(['--set', `engine.cookie=${name}`, '--check-config'], /engine\.cookie/);
+    }
+    await refuses(['--set', 'engine.cookie_attributes=Path=/\r\nX-Evil: 1', '--check-config'], /engine\.cookie_attributes/);
+  });
+
   test('--print-config prints what it can read again', async () => {
     const first = await confab(['--set', 'listen.port=1234', '--set', 'engine.cors_origins=http://a,http://b: c',
       '--set', 'node.name=it\'s "me" #1: é', '--print-config']);

@@ -15,6 +15,9 @@ const OUTPUT = path.join(
   process.env.TEST_OUTPUT || path.join(ROOT, 'build/test-output'),
   path.basename(path.dirname(FILE)), path.basename(FILE, '.test.js'));
 
+// The programs that are tested may run under valgrind.
+const MEMCHECK = (process.env.MEMCHECK || '').split(' ').filter(Boolean);
+
 const SANITIZER = /ERROR: AddressSanitizer|runtime error:|LeakSanitizer/;
 
 const running = new Set();
@@ -32,7 +35,8 @@ class Process {
     this.log = path.join(OUTPUT, `${process.pid}-${started}-${name}.log`);
     const fd = fs.openSync(this.log, 'w');
     this.child = spawn(
-      'setpriv', ['--pdeathsig', 'KILL', '--', command, ...args],
+      'setpriv', ['--pdeathsig', 'KILL', '--',
+        ...(command.startsWith(BUILD) ? MEMCHECK : []), command, ...args],
       { cwd, env: { ...process.env, ...env }, stdio: ['ignore', fd, fd] });
     fs.closeSync(fd);
     this.pid = this.child.pid;

@@ -42,6 +42,7 @@ function serverOptions(set) {
   for (const key of Object.keys(options)) {
     if (options[key] === undefined) delete options[key];
   }
+  if (set['engine.cookie']) options.cookie = { name: set['engine.cookie'] };
   const origins = set['engine.cors_origins'];
   if (origins) options.cors = { origin: origins === '*' ? '*' : origins.split(',') };
   return options;
@@ -119,7 +120,7 @@ function chat(io) {
 // ---- the test program ------------------------------------------------------
 
 const released = { count: 0 };
-const waiting = new Map(); // key -> next of /slow
+const waiting = new Map(); // key -> next of /slow, or of a handshake
 
 function common(io, namespace) {
   namespace.on('connection', (socket) => {
@@ -283,7 +284,25 @@ function dynamic(io) {
   common(io, io.of('/dyn-static'));
 }
 
+// Handshakes, as the fixture's check_request.
+function allowRequest(io, req, settle) {
+  const query = new URL(req.url, 'http://x').searchParams;
+  if (query.has('wait')) {
+    waiting.set(query.get('wait'), (e) => settle(e ? e.message : null, !e));
+    io.of('/').to('observers').emit('waiting', query.get('wait'));
+  } else if (query.has('deny')) settle(query.get('deny'), false);
+  else if (req.headers['x-seen']) {
+    settle(`${req.headers['x-seen']} ${req.url} ${req.socket.remoteAddress}`, false);
+  } else settle(null, true);
+}
+
+function addHeader(headers, req) {
+  const value = new URL(req.url, 'http://x').searchParams.get('header');
+  if (value) headers['X-Fixture'] = value;
+}
+
 function fixture(io) {
+  io.engine.on('initial_headers', addHeader);
   io.of('/private').use((socket, next) => {
     const { token } = socket.handshake.auth;
     if (token === 'secret' || socket.handshake.query.token === 'secret') {
@@ -319,7 +338,9 @@ function stop(io) {
 async function main() {
   const { app, redis, set } = parseArguments(process.argv.slice(2));
   const server = http.createServer((req, res) => { res.writeHead(404).end(); });
-  const io = new Server(server, { cleanupEmptyChildNamespaces: true, ...serverOptions(set) });
+  const options = { cleanupEmptyChildNamespaces: true, ...serverOptions(set) };
+  if (app === 'fixture') options.allowRequest = (req, settle) => allowRequest(io, req, settle);
+  const io = new Server(server, options);
   if (redis) {
     const { createClient } = require('redis');
     const { createAdapter } = require('@socket.io/redis-adapter');

@@ -1,8 +1,9 @@
 'use strict';
 // Waiting for conditions, always with a deadline.
 
-// Sanitized builds are several times slower; their deadlines are too.
-const SLOW = /asan|ubsan|valgrind/.test(process.env.BUILD || '') ? 4 : 1;
+// Sanitized builds are several times slower; their deadlines are too. Valgrind
+// is slower still.
+const SLOW = process.env.MEMCHECK ? 10 : /asan/.test(process.env.BUILD || '') ? 4 : 1;
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
