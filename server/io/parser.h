@@ -48,9 +48,9 @@ struct parser_out {
     enum packet_type type;
     int64_t ack;
     struct str nsp, data; /* `data` is JSON text, empty for none */
-    struct str offset;    /* one more string in an event's array; or empty */
     struct bytes *const *bins;
     size_t n_bins;
+    struct str offset; /* one more string in an event's array; or empty */
 };
 
 /* Takes one message. The payload is on `tape`; with more attachments in the

@@ -5,7 +5,6 @@
 const { WebSocketConnection } = require('./raw');
 const { W, reasonOf } = require('./conformance');
 
-// A WebSocket and what the application is asked over it, in order.
 class Talk {
   static async begin(at, auth = '', namespace = '/') {
     const t = new Talk();

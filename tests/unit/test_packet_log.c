@@ -120,8 +120,8 @@ static void offsets_rise_as_numbers_and_as_text(void **state)
 static void text_that_is_no_offset(void **state)
 {
     (void)state;
-    static const char *const rows[] = {"", "é", "a b", "a.b", "12345678901",
-                                       "\"", "----------"};
+    static const char *const rows[] = {
+        "", "é", "a b", "a.b", "12345678901", "\"", "----------"};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         assert_int_equal(packet_log_offset(str_of(rows[i])), 0);
     assert_int_equal(packet_log_offset(STR("0")), 1);

@@ -210,8 +210,8 @@ static void the_offset_is_the_last_argument(void **state)
                              .offset = STR("Q87Okal"),
                              .n_bins = 1};
     struct bytes *b = parser_encode(&out);
-    assert_true(str_eq(bytes_body(b),
-                       STR("451-/custom,[\"a\",1,\"Q87Okal\"]")));
+    assert_true(
+        str_eq(bytes_body(b), STR("451-/custom,[\"a\",1,\"Q87Okal\"]")));
     bytes_unref(b);
 }
 

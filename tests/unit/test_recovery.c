@@ -110,7 +110,8 @@ static struct str text_of(const struct offset *o)
     return (struct str){o->text, o->len};
 }
 
-/* To those of a room, or to all; sent to member `to` when it is not negative. */
+/* To those of a room, or to all; sent to member `to` when it is not negative.
+ */
 static struct offset record(uint64_t now, const char *data, const char *room,
                             int to)
 {
