@@ -165,6 +165,31 @@ static bool names_no_origin(const char *origins)
     return false;
 }
 
+static int check_proxies(const struct settings *s, char err[CONFIG_ERR_MAX])
+{
+    struct forwarded proxies;
+    struct str bad;
+    int rc = forwarded_init(&proxies, str_of(s->trusted_proxies), &bad);
+    forwarded_fini(&proxies);
+    if (rc < 0)
+        snprintf(err, CONFIG_ERR_MAX,
+                 "engine.trusted_proxies: \"%.*s\" is no address or network, "
+                 "as 10.0.0.0/8 is",
+                 STR_ARG(bad));
+    return rc < 0 ? ERR_CONFIG : 0;
+}
+
+static int check_sizes(const struct settings *s, char err[CONFIG_ERR_MAX])
+{
+    if (s->recovery_enabled && s->recovery_missed_bytes > s->output_queue_bytes)
+        return wrong(err, "recovery.missed_bytes is larger than "
+                          "limits.output_queue_bytes");
+    if (s->request_line_bytes > s->header_bytes)
+        return wrong(err, "limits.request_line_bytes is larger than "
+                          "limits.header_bytes");
+    return 0;
+}
+
 int settings_check(const struct settings *s, char err[CONFIG_ERR_MAX])
 {
     struct str path = str_of(s->engine_path);
@@ -186,22 +211,6 @@ int settings_check(const struct settings *s, char err[CONFIG_ERR_MAX])
         return wrong(err, "engine.cookie is no name for a cookie");
     if (!http_value_valid(str_of(s->cookie_attributes)))
         return wrong(err, "engine.cookie_attributes has a control character");
-    struct forwarded proxies;
-    struct str bad;
-    int rc = forwarded_init(&proxies, str_of(s->trusted_proxies), &bad);
-    forwarded_fini(&proxies);
-    if (rc < 0) {
-        snprintf(err, CONFIG_ERR_MAX,
-                 "engine.trusted_proxies: \"%.*s\" is no address or network, "
-                 "as 10.0.0.0/8 is",
-                 STR_ARG(bad));
-        return ERR_CONFIG;
-    }
-    if (s->recovery_enabled && s->recovery_missed_bytes > s->output_queue_bytes)
-        return wrong(err, "recovery.missed_bytes is larger than "
-                          "limits.output_queue_bytes");
-    if (s->request_line_bytes > s->header_bytes)
-        return wrong(err, "limits.request_line_bytes is larger than "
-                          "limits.header_bytes");
-    return 0;
+    int rc = check_proxies(s, err);
+    return rc < 0 ? rc : check_sizes(s, err);
 }

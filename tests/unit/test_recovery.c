@@ -365,6 +365,23 @@ static void never_welcomed_misses_nothing(void **state)
     assert_string_equal(got, "lostbc");
 }
 
+static void never_welcomed_has_left_when_it_left_first(void **state)
+{
+    (void)state;
+    struct str pid = come(0, "r");
+    go(0, 1, true, STR(""));
+    record(2, "a", "r", -1);
+    assert_int_equal(find(pid, STR(""), 3), RECOVERY_FOUND);
+    resume(0);
+    record(4, "b", "r", -1);
+    go(0, 5, true, STR(""));
+    record(6, "c", "r", -1);
+    assert_int_equal(find(pid, STR(""), 7), RECOVERY_FOUND);
+    resume(0);
+    assert_true(welcome(0));
+    assert_string_equal(got, "abc");
+}
+
 static void the_log_went_on_too_far_before_the_welcome(void **state)
 {
     (void)teardown(state);
@@ -423,6 +440,7 @@ int main(void)
         T(welcomed_later),
         T(never_welcomed_is_as_before),
         T(never_welcomed_misses_nothing),
+        T(never_welcomed_has_left_when_it_left_first),
         T(the_log_went_on_too_far_before_the_welcome),
         T(a_namespace_waits_for_its_sessions),
     };
