@@ -232,8 +232,7 @@ static int start_cluster(struct sio_server *srv)
     if (!srv->cluster)
         return fail(srv, SIO_ERR_CONFIG, srv->error);
     if (redis && s->recovery_enabled)
-        log_warn("recovery_unavailable",
-                 "adapter=redis nothing can be recovered");
+        log_warn("recovery_unavailable", "adapter=redis");
     for (struct list *n = srv->namespaces.next; n != &srv->namespaces;
          n = n->next)
         namespace_start(container_of(n, struct sio_namespace, of_server));
