@@ -118,6 +118,14 @@ $(BUILD)/tests/fixture: tests/fixture/fixture.c $(BUILD)/libconfab.a
 	$(Q)$(CC) $(CPPFLAGS) $(BASE) $(CFLAGS) $(WARN) $(LDFLAGS) -o $@ $< \
 		$(BUILD)/libconfab.a $(LDLIBS)
 
+$(BUILD)/tests/fixture: | $(BUILD)/tests/echo
+$(BUILD)/tests/echo: tests/fixture/echo_main.c tests/fixture/echo.c \
+		tests/fixture/echo.h $(BUILD)/libconfab.a
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	$(Q)$(CC) $(CPPFLAGS) $(BASE) $(CFLAGS) $(WARN) $(LDFLAGS) -o $@ \
+		$(filter-out %.h,$^) $(LDLIBS)
+
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libconfab.a
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
