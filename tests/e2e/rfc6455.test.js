@@ -389,7 +389,7 @@ describe('RFC 6455', CONFAB_ONLY, () => {
     '16 MiB in fragments of 64 bytes': [16 * MIB, 64, 65536],
     '16 MiB in fragments of 64 bytes, written 997 bytes at a time': [16 * MIB, 64, 997],
     '16 MiB in fragments of 64 KiB': [16 * MIB, 65536, 65536],
-    '1 MiB in fragments of a byte': [MIB, 1, 65536],
+    '256 KiB in fragments of a byte': [MIB / 4, 1, 65536],
     '64 KiB in fragments of a byte, written 3 bytes at a time': [MIB / 16, 1, 3],
     '64 KiB written byte by byte': [MIB / 16, Infinity, 1],
   };
