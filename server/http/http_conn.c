@@ -187,6 +187,7 @@ static int on_message_begin(http_parser *p)
     buf_init(&r->decoded, 4 * (size_t)lim->request_line_bytes);
     c->req = r;
     c->body_done = false;
+    p->upgrade = 0; /* the request before may have asked for it in vain */
     arm(c, lim->header_timeout_ms);
     return 0;
 }

@@ -182,6 +182,19 @@ describe('HTTP', () => {
     }
   });
 
+  test('a request in pieces behind an upgrade that was not taken', CONFAB_ONLY, async () => {
+    const c = new Connection(server);
+    c.write(requestText('GET', '/healthz', { Connection: 'Upgrade', Upgrade: 'x' }));
+    assert.equal((await c.response()).status, 200);
+    for (const part of ['GET /hea', 'lthz HTT', 'P/1.1\r\nHo', 'st: x\r\n', '\r\n']) {
+      assert.equal(c.buffer.length, 0, 'no answer before the request is whole');
+      await new Promise((resolve) => { c.socket.write(part, resolve); });
+      await request(server, 'GET', '/healthz'); // meanwhile this part is read
+    }
+    assert.equal((await c.response()).status, 200);
+    c.destroy();
+  });
+
   test('a chunked body with an extension of 100 KB', CONFAB_ONLY, async () => {
     const s = await PollingSession.open(server, { poll: false });
     s.poster.write(`POST ${s.path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;${'x'.repeat(100000)}`);
