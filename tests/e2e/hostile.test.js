@@ -170,7 +170,7 @@ describe('HTTP', () => {
   }
 
   test('a folded header is refused wherever it is cut', CONFAB_ONLY, async () => {
-    const all = Buffer.from(post('X: a\r\n \t b\r\nContent-Length: 0'));
+    const all = Buffer.from('GET /healthz HTTP/1.1\r\nHost: x\r\nX: a\r\n \t b\r\n\r\n');
     const from = all.indexOf('X: a');
     for (let at = from; at < from + 12; at++) {
       const c = new Connection(server);
