@@ -1,6 +1,6 @@
 /* HTTP connections: the input is what a client sends. One route answers at
- * once, the other reads the body. It comes once in one piece and once in small
- * ones: both must lead to the same requests. */
+ * once, one reads the body, one lets its request wait for a turn. It comes once
+ * in one piece and once in small ones: both must lead to the same requests. */
 #include <assert.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,6 +13,7 @@ enum { INPUT_MAX = 8000, BODY_MAX = 1000 };
 
 static struct loop *loop;
 static struct http_server *http;
+static struct http_request *parked;
 static struct buf *seen; /* the requests of this run */
 
 static void note(struct http_request *r)
@@ -71,6 +72,35 @@ static void on_read(void *arg, struct http_request *r)
     http_read_body(r, &ops, NULL, BODY_MAX);
 }
 
+static void on_gone(struct http_request *r, void *owner, enum http_abort why)
+{
+    (void)owner, (void)why;
+    assert(r == parked);
+    parked = NULL;
+}
+
+static void on_park(void *arg, struct http_request *r)
+{
+    static const struct http_request_ops ops = {.on_abort = on_gone};
+    (void)arg;
+    note(r);
+    if (http_has_body(r)) {
+        answer(r, 400);
+        return;
+    }
+    assert(!parked);
+    parked = r;
+    http_park(r, &ops, NULL);
+}
+
+static void release(void)
+{
+    struct http_request *r = parked;
+    parked = NULL;
+    if (r)
+        answer(r, 200);
+}
+
 static void start(void)
 {
     static const struct http_limits limits = {.header_bytes = 2000,
@@ -82,6 +112,7 @@ static void start(void)
     loop = loop_new();
     http = http_server_new(loop, &limits);
     http_route(http, STR("/r"), true, on_read, NULL);
+    http_route(http, STR("/k"), true, on_park, NULL);
     http_route(http, STR("/p"), true, on_plain, NULL);
 }
 
@@ -90,9 +121,13 @@ static void put(int peer, const void *p, size_t n)
     char sink[65536];
     ssize_t w = send(peer, p, n, MSG_NOSIGNAL);
     (void)w;
-    loop_turn(loop, 0);
-    while (recv(peer, sink, sizeof(sink), MSG_DONTWAIT) > 0)
-        ;
+    do {
+        loop_turn(loop, 0);
+        release();
+        loop_turn(loop, 0);
+        while (recv(peer, sink, sizeof(sink), MSG_DONTWAIT) > 0)
+            ;
+    } while (parked);
 }
 
 /* `step` is the size of the first piece; later ones vary. 0: one piece. */
@@ -114,7 +149,7 @@ static void run(struct str in, size_t step, struct buf *out)
         loop_turn(loop, 0);
     stream_abort_lingering();
     loop_end_of_turn(loop);
-    assert(stream_count() == 0);
+    assert(!parked && stream_count() == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
