@@ -299,6 +299,12 @@ static bool framing_is_ambiguous(const struct http_request *r)
     return lengths > 1 || encodings > 1 || (lengths && encodings);
 }
 
+static bool announces_body(const http_parser *p)
+{
+    return (p->flags & F_CHUNKED) ||
+           (p->content_length > 0 && p->content_length != UINT64_MAX);
+}
+
 static int on_headers_complete(http_parser *p)
 {
     struct http_conn *c = conn_of(p);
@@ -309,8 +315,7 @@ static int on_headers_complete(http_parser *p)
     struct str up;
     if (!http_header(r, STR("upgrade"), &up) || !http_is_upgrade(r))
         p->upgrade = 0;
-    r->wants_body = (p->flags & F_CHUNKED) ||
-                    (p->content_length > 0 && p->content_length != UINT64_MAX);
+    r->wants_body = announces_body(p);
     /* Whether such a body comes before the other protocol or is part of it,
      * nobody can say. */
     if (p->upgrade && r->wants_body)
