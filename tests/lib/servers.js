@@ -61,6 +61,11 @@ async function startFixture({ set = {}, redis, name, profile, parser } = {}) {
     args));
 }
 
+// A WebSocket server that sends back what it gets (tests/fixture/echo.c).
+const startEcho = ({ deflate = false } = {}) =>
+  ready(new Process('echo', path.join(BUILD, 'tests/fixture'),
+    ['--profile', 'echo', '--port', '0', '--host', '127.0.0.1', ...(deflate ? ['--deflate'] : [])]));
+
 // An official server with the official Redis adapter and the fixture's events.
 const startNodeJsPeer = ({ redis, set, name = 'nodejs' }) =>
   startReference({ app: 'fixture', redis, set, name });
@@ -78,5 +83,5 @@ async function startRedis({ port } = {}) {
 
 module.exports = {
   REFERENCE, ROOT, BUILD, startNode, startFixture, startReference,
-  startNodeJsPeer, startRedis, freePort, ready, assignments,
+  startEcho, startNodeJsPeer, startRedis, freePort, ready, assignments,
 };
