@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "server/engine/eio_packet.h"
 
 /* Engine.IO error codes (protocol A.6), in their order. */
 enum eio_error {
@@ -30,6 +31,7 @@ struct inquiry {
     struct session *session; /* NULL for a handshake */
     bool websocket;          /* the transport it names */
     bool upgrade;            /* it asks for a WebSocket connection */
+    bool old;                /* of protocol 3 */
 };
 
 static struct str session_key(const struct map_node *n)
@@ -132,14 +134,21 @@ static void refuse(struct engine *e, struct http_request *r,
 
 /* ---- checks, in the official order --------------------------------------- */
 
-static bool version_ok(struct http_request *r)
+/* What is not 4 is 3, which did not have to be named. */
+static bool is_old(struct http_request *r)
 {
     struct str v;
-    return http_query(r, STR("EIO"), &v) && str_eq(v, STR("4"));
+    return !http_query(r, STR("EIO"), &v) || !str_eq(v, STR("4"));
 }
 
-static enum eio_error check_session(struct engine *e, struct http_request *r,
-                                    struct str sid, struct inquiry *q)
+bool engine_asks_base64(struct http_request *r)
+{
+    struct str v;
+    return http_query(r, STR("b64"), &v) && v.len > 0;
+}
+
+static enum eio_error check_session(struct engine *e, struct str sid,
+                                    struct inquiry *q)
 {
     struct map_node *n = sid.len <= SID_MAX ? map_get(&e->sessions, sid) : NULL;
     if (!n)
@@ -151,26 +160,26 @@ static enum eio_error check_session(struct engine *e, struct http_request *r,
      * WebSocket. */
     if (!q->upgrade && q->websocket)
         return EIO_BAD_REQUEST;
-    return version_ok(r) ? EIO_OK : EIO_BAD_REQUEST;
+    return q->old == q->session->old ? EIO_OK : EIO_BAD_REQUEST;
 }
 
 static enum eio_error check(struct engine *e, struct http_request *r,
                             struct inquiry *q)
 {
     struct str transport, sid;
-    *q = (struct inquiry){.upgrade = http_is_upgrade(r)};
+    *q = (struct inquiry){.upgrade = http_is_upgrade(r), .old = is_old(r)};
     if (!http_query(r, STR("transport"), &transport))
         return EIO_UNKNOWN_TRANSPORT;
     q->websocket = str_eq(transport, STR("websocket"));
     if (!q->websocket && !str_eq(transport, STR("polling")))
         return EIO_UNKNOWN_TRANSPORT;
     if (http_query(r, STR("sid"), &sid) && sid.len > 0)
-        return check_session(e, r, sid, q);
+        return check_session(e, sid, q);
     if (http_verb(r) != VERB_GET)
         return EIO_BAD_METHOD;
     if (q->websocket && !q->upgrade)
         return EIO_BAD_REQUEST;
-    return version_ok(r) ? EIO_OK : EIO_UNSUPPORTED_VERSION;
+    return q->old && !e->settings.allow_eio3 ? EIO_UNSUPPORTED_VERSION : EIO_OK;
 }
 
 /* ---- handshake ----------------------------------------------------------- */
@@ -215,32 +224,43 @@ static void open_packet(const struct engine *e, struct str sid, bool websocket,
             e->settings.max_payload_bytes);
 }
 
-static struct session *open_session(struct engine *e, struct http_request *r)
+static struct session *open_session(struct engine *e, struct http_request *r,
+                                    bool old)
 {
     char sid[SID_MAX];
     struct str id = {sid, make_sid(e, r, sid)};
-    struct session *s = session_new(e, id, r);
-    struct str b64;
-    s->b64 = http_query(r, STR("b64"), &b64) && b64.len > 0;
+    struct session *s = session_new(e, id, r, old);
+    s->b64 = engine_asks_base64(r);
     metrics_add(M_HANDSHAKES, 1);
     s->owner = e->on_session(e->arg, s);
     return s;
 }
 
-static void handshake_polling(struct engine *e, struct http_request *r)
+static void opened(struct session *s)
 {
-    struct session *s = open_session(e, r);
-    struct buf body;
+    if (s->state == SESSION_OPEN)
+        s->engine->ops->on_open(s->owner);
+}
+
+static void handshake_polling(struct engine *e, struct http_request *r,
+                              bool old)
+{
+    struct session *s = open_session(e, r, old);
+    struct buf packet, body;
+    buf_init(&packet, 512);
     buf_init(&body, 512);
-    open_packet(e, session_sid(s), false, &body);
+    open_packet(e, session_sid(s), false, &packet);
+    session_coding(s)->add(&body, buf_str(&packet), false);
     polling_send(s, r, buf_str(&body));
+    buf_fini(&packet);
     buf_fini(&body);
+    opened(s);
 }
 
 static void handshake_websocket(struct engine *e, struct http_request *r,
-                                struct str headers)
+                                bool old, struct str headers)
 {
-    struct session *s = open_session(e, r);
+    struct session *s = open_session(e, r, old);
     struct buf open;
     char *body;
     buf_init(&open, 512);
@@ -253,6 +273,7 @@ static void handshake_websocket(struct engine *e, struct http_request *r,
     websocket_send(ws, frame);
     bytes_unref(frame);
     session_attach(s, ws);
+    opened(s);
 }
 
 static void on_upgrade(struct engine *e, struct http_request *r,
@@ -276,7 +297,7 @@ static void on_upgrade(struct engine *e, struct http_request *r,
     } else if (q->session) {
         upgrade_request(q->session, r, buf_str(&headers));
     } else {
-        handshake_websocket(e, r, buf_str(&headers));
+        handshake_websocket(e, r, q->old, buf_str(&headers));
     }
     buf_fini(&headers);
 }
@@ -307,5 +328,5 @@ void engine_request(void *arg, struct http_request *r)
     else if (q.session)
         polling_request(q.session, r);
     else
-        handshake_polling(e, r);
+        handshake_polling(e, r, q.old);
 }

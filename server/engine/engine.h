@@ -24,6 +24,7 @@ struct engine_settings {
     uint32_t http_compression_bytes; /* shorter payloads go as they are */
     bool message_deflate;
     uint32_t message_deflate_bytes;
+    bool allow_eio3;         /* serve clients of protocol 3, too */
     const char *slot_header; /* names our balancer slot; "" = none */
     struct cors cors;
 };
@@ -53,5 +54,10 @@ void engine_free(struct engine *e);
 /* Route handler: `arg` is the engine. */
 void engine_request(void *arg, struct http_request *r);
 void engine_metrics(const struct engine *e);
+
+/* ---- inside the engine folder -------------------------------------------- */
+
+/* The transport that this request begins takes no binary messages. */
+bool engine_asks_base64(struct http_request *r);
 
 #endif

@@ -10,6 +10,7 @@
 /* ---- down ---------------------------------------------------------------- */
 
 static const char payload_type[] = "text/plain; charset=UTF-8";
+static const char octets_type[] = "application/octet-stream";
 
 /* `body` is encoded already, as `coding` says. */
 static void respond_encoded(struct session *s, struct http_request *r,
@@ -41,7 +42,8 @@ static void respond(struct session *s, struct http_request *r, const char *type,
     respond_encoded(s, r, type, body, status, CODING_NONE);
 }
 
-void polling_send(struct session *s, struct http_request *r, struct str body)
+static void send_payload(struct session *s, struct http_request *r,
+                         const char *type, struct str body)
 {
     const struct engine_settings *set = &s->engine->settings;
     enum coding coding = CODING_NONE;
@@ -51,44 +53,59 @@ void polling_send(struct session *s, struct http_request *r, struct str body)
         coding = coding_accepted(accept);
     struct buf encoded;
     if (coding == CODING_NONE || !coding_encode(coding, body, &encoded)) {
-        respond(s, r, payload_type, body, 200);
+        respond(s, r, type, body, 200);
         return;
     }
-    respond_encoded(s, r, payload_type, buf_str(&encoded), 200, coding);
+    respond_encoded(s, r, type, buf_str(&encoded), 200, coding);
     buf_fini(&encoded);
 }
 
-/* The engine's own packets are never compressed, whatever the threshold. */
-static void send_own(struct session *s, struct http_request *r,
-                     struct str packets)
+void polling_send(struct session *s, struct http_request *r, struct str body)
 {
-    respond(s, r, payload_type, packets, 200);
+    send_payload(s, r, payload_type, body);
 }
 
-void polling_release(struct session *s, const char *packet)
+/* The engine's own packets, each a digit, are never compressed, whatever the
+ * threshold. */
+static void send_own(struct session *s, struct http_request *r,
+                     struct str digits)
+{
+    struct buf body;
+    buf_init(&body, 64);
+    for (size_t i = 0; i < digits.len; i++)
+        session_coding(s)->add(&body, (struct str){digits.p + i, 1}, false);
+    respond(s, r, payload_type, buf_str(&body), 200);
+    buf_fini(&body);
+}
+
+void polling_release(struct session *s, char packet)
 {
     struct http_request *r = s->get;
     if (!r)
         return;
     s->get = NULL;
-    send_own(s, r, str_of(packet));
+    send_own(s, r, (struct str){&packet, 1});
 }
 
 void polling_flush(struct session *s)
 {
     if (!s->get || bytesq_empty(&s->out))
         return;
+    const struct eio_coding *coding = session_coding(s);
+    bool octets = s->octets && !s->b64 && coding->add_octets;
     struct buf body;
     struct bytes *b;
     /* The queue is bounded; base64 makes a third more of it. */
-    buf_init(&body, s->out.bytes * 2 + s->out.count * 4);
+    buf_init(&body, s->out.bytes * 2 + s->out.count * 16);
     while ((b = bytesq_take(&s->out))) {
-        eio_payload_add(&body, b);
+        (octets ? coding->add_octets : coding->add)(&body, bytes_body(b),
+                                                    b->binary);
         bytes_unref(b);
     }
+    s->octets = false;
     struct http_request *r = s->get;
     s->get = NULL;
-    polling_send(s, r, buf_str(&body));
+    send_payload(s, r, octets ? octets_type : payload_type, buf_str(&body));
     buf_fini(&body);
     timer_stop(&s->slow);
     s->paused = false;
@@ -119,9 +136,7 @@ static void on_get(struct session *s, struct http_request *r)
         return;
     }
     if (s->state == SESSION_CLOSING && bytesq_empty(&s->out)) {
-        send_own(s, r,
-                 STR("6\x1e"
-                     "1"));
+        send_own(s, r, STR("61"));
         session_end(s, REASON_FORCED_CLOSE);
         return;
     }
@@ -131,6 +146,13 @@ static void on_get(struct session *s, struct http_request *r)
 }
 
 /* ---- up ------------------------------------------------------------------ */
+
+static bool is_octets(struct http_request *r)
+{
+    struct str type;
+    return http_header(r, STR("content-type"), &type) &&
+           str_eq(type, str_of(octets_type));
+}
 
 /* The client's decoder turns bad bytes into U+FFFD rather than refusing them.
  */
@@ -143,10 +165,30 @@ static void take_payload(struct session *s, struct str body)
         body = buf_str(&repaired);
     }
     struct str packet;
+    int more = 0;
     while (s->state != SESSION_CLOSED &&
-           str_next(&body, EIO_SEPARATOR, &packet))
+           (more = session_coding(s)->next(&body, &packet)) > 0)
         session_on_packet(s, packet);
+    if (more < 0)
+        session_on_garbage(s);
     buf_fini(&repaired);
+}
+
+static void take_octets(struct session *s, struct str body)
+{
+    const struct eio_coding *coding = session_coding(s);
+    struct str packet;
+    bool binary;
+    int more = coding->octets_valid(body) ? 0 : ERR_PROTO;
+    while (more >= 0 && s->state != SESSION_CLOSED &&
+           (more = coding->next_octets(&body, &packet, &binary)) > 0) {
+        if (binary)
+            session_on_binary(s, packet);
+        else
+            session_on_packet(s, packet);
+    }
+    if (more < 0)
+        session_on_garbage(s);
 }
 
 static void on_post_body(struct http_request *r, void *owner, struct str body)
@@ -155,7 +197,10 @@ static void on_post_body(struct http_request *r, void *owner, struct str body)
     /* Complete, so no longer something that the session's end could cut off:
      * it is answered even when a packet in it ends the session. */
     s->post = NULL;
-    take_payload(s, body);
+    if (is_octets(r))
+        take_octets(s, body);
+    else
+        take_payload(s, body);
     respond(s, r, "text/html", STR("ok"), 200);
 }
 
@@ -185,14 +230,12 @@ void polling_drop_post(struct session *s)
 
 static void on_post(struct session *s, struct http_request *r)
 {
-    struct str type;
     if (s->post) {
         refuse(s, r); /* two uploads at once */
         return;
     }
-    if (http_header(r, STR("content-type"), &type) &&
-        str_eq(type, STR("application/octet-stream"))) {
-        refuse(s, r); /* the binary payloads of protocol 3 */
+    if (is_octets(r) && !session_coding(s)->next_octets) {
+        refuse(s, r);
         return;
     }
     s->post = r;
