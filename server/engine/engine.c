@@ -246,6 +246,8 @@ static void handshake_polling(struct engine *e, struct http_request *r,
                               bool old)
 {
     struct session *s = open_session(e, r, old);
+    struct str index;
+    s->jsonp = e->settings.allow_eio3 && http_query(r, STR("j"), &index);
     struct buf packet, body;
     buf_init(&packet, 512);
     buf_init(&body, 512);

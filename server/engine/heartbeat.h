@@ -2,7 +2,8 @@
  * opposite directions (session.beat is the timer of either):
  *
  *   v4  the server pings; the client's pong is due in ping_timeout_ms
- *   v3  the client pings, at least once in ping_interval_ms + ping_timeout_ms */
+ *   v3  the client pings, at least once in ping_interval_ms + ping_timeout_ms
+ */
 #ifndef CONFAB_SERVER_ENGINE_HEARTBEAT_H
 #define CONFAB_SERVER_ENGINE_HEARTBEAT_H
 

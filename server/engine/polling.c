@@ -5,6 +5,7 @@
 #include "common/utf8.h"
 #include "server/engine/eio_packet.h"
 #include "server/engine/engine.h"
+#include "server/engine/jsonp.h"
 #include "server/http/deflate.h"
 
 /* ---- down ---------------------------------------------------------------- */
@@ -42,27 +43,48 @@ static void respond(struct session *s, struct http_request *r, const char *type,
     respond_encoded(s, r, type, body, status, CODING_NONE);
 }
 
-static void send_payload(struct session *s, struct http_request *r,
-                         const char *type, struct str body)
+static enum coding coding_for(const struct session *s, struct http_request *r,
+                              size_t len)
 {
     const struct engine_settings *set = &s->engine->settings;
-    enum coding coding = CODING_NONE;
     struct str accept;
-    if (set->http_compression && body.len >= set->http_compression_bytes &&
-        http_header(r, STR("accept-encoding"), &accept))
-        coding = coding_accepted(accept);
-    struct buf encoded;
+    return set->http_compression && len >= set->http_compression_bytes &&
+                   http_header(r, STR("accept-encoding"), &accept)
+               ? coding_accepted(accept)
+               : CODING_NONE;
+}
+
+static void make_script(const struct session *s, struct str payload,
+                        struct buf *out)
+{
+    struct str target, head = session_head(s);
+    (void)str_next(&head, '\n', &target);
+    buf_init(out, jsonp_script_max(target, payload));
+    jsonp_script(target, payload, out);
+}
+
+static void send_payload(struct session *s, struct http_request *r,
+                         const char *type, struct str body, bool compress)
+{
+    struct buf script, encoded;
+    buf_init(&script, 0);
+    if (s->jsonp) {
+        make_script(s, body, &script);
+        body = buf_str(&script);
+    }
+    enum coding coding = compress ? coding_for(s, r, body.len) : CODING_NONE;
     if (coding == CODING_NONE || !coding_encode(coding, body, &encoded)) {
         respond(s, r, type, body, 200);
-        return;
+    } else {
+        respond_encoded(s, r, type, buf_str(&encoded), 200, coding);
+        buf_fini(&encoded);
     }
-    respond_encoded(s, r, type, buf_str(&encoded), 200, coding);
-    buf_fini(&encoded);
+    buf_fini(&script);
 }
 
 void polling_send(struct session *s, struct http_request *r, struct str body)
 {
-    send_payload(s, r, payload_type, body);
+    send_payload(s, r, payload_type, body, true);
 }
 
 /* The engine's own packets, each a digit, are never compressed, whatever the
@@ -74,7 +96,7 @@ static void send_own(struct session *s, struct http_request *r,
     buf_init(&body, 64);
     for (size_t i = 0; i < digits.len; i++)
         session_coding(s)->add(&body, (struct str){digits.p + i, 1}, false);
-    respond(s, r, payload_type, buf_str(&body), 200);
+    send_payload(s, r, payload_type, buf_str(&body), false);
     buf_fini(&body);
 }
 
@@ -92,7 +114,7 @@ void polling_flush(struct session *s)
     if (!s->get || bytesq_empty(&s->out))
         return;
     const struct eio_coding *coding = session_coding(s);
-    bool octets = s->octets && !s->b64 && coding->add_octets;
+    bool octets = s->octets && !s->b64 && !s->jsonp && coding->add_octets;
     struct buf body;
     struct bytes *b;
     /* The queue is bounded; base64 makes a third more of it. */
@@ -105,7 +127,8 @@ void polling_flush(struct session *s)
     s->octets = false;
     struct http_request *r = s->get;
     s->get = NULL;
-    send_payload(s, r, octets ? octets_type : payload_type, buf_str(&body));
+    send_payload(s, r, octets ? octets_type : payload_type, buf_str(&body),
+                 true);
     buf_fini(&body);
     timer_stop(&s->slow);
     s->paused = false;
@@ -191,13 +214,24 @@ static void take_octets(struct session *s, struct str body)
         session_on_garbage(s);
 }
 
+static void take_form(struct session *s, struct str body)
+{
+    struct buf payload;
+    buf_init(&payload, body.len);
+    if (jsonp_payload(body, &payload))
+        take_payload(s, buf_str(&payload));
+    buf_fini(&payload);
+}
+
 static void on_post_body(struct http_request *r, void *owner, struct str body)
 {
     struct session *s = owner;
     /* Complete, so no longer something that the session's end could cut off:
      * it is answered even when a packet in it ends the session. */
     s->post = NULL;
-    if (is_octets(r))
+    if (s->jsonp)
+        take_form(s, body);
+    else if (is_octets(r))
         take_octets(s, body);
     else
         take_payload(s, body);

@@ -61,6 +61,7 @@ struct session {
     bool pong_due : 1, extended : 1; /* this wait was extended already */
     bool b64 : 1, paused : 1, overrun : 1;
     bool old : 1;    /* of protocol 3 */
+    bool jsonp : 1;  /* polls with scripts */
     bool octets : 1; /* polling: something in `out` is binary */
     char sid[];
 };
