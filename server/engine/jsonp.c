@@ -32,8 +32,7 @@ static void add_literal(struct str json, struct buf *out)
             memcmp(json.p + i, "\xe2\x80\xa9", 3) != 0)
             continue;
         buf_add(out, (struct str){json.p + from, i - from});
-        buf_add(out,
-                json.p[i + 2] == '\xa8' ? STR("\\u2028") : STR("\\u2029"));
+        buf_add(out, json.p[i + 2] == '\xa8' ? STR("\\u2028") : STR("\\u2029"));
         from = i + 3;
     }
     buf_add(out, str_from(json, from));
