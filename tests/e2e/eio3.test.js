@@ -6,6 +6,7 @@ const { describe, test, before, after, afterEach } = require('node:test');
 const assert = require('node:assert/strict');
 const { startFixture, startReference } = require('../lib/servers');
 const { CONFAB_ONLY } = require('../lib/suite');
+const { sleep } = require('../lib/until');
 const { Connection, WebSocketConnection, request, requestText, frame, destroyAll } = require('../lib/raw');
 
 const SET = {
@@ -237,6 +238,74 @@ describe('the upgrade of protocol 3', CONFAB_ONLY, () => {
 
   test('the WebSocket says by itself whether it takes binary', () =>
     same(upgradeTranscript, { query: '&b64=1', frames: FRAMES.binary }));
+});
+
+// Binary that is answered while no poll is there, until the WebSocket takes over.
+async function queuedTranscript(server) {
+  const first = await request(server, 'GET', P);
+  const { sid } = JSON.parse(/\{.*\}/.exec(String(first.body))[0]);
+  const path = `${P}&sid=${sid}`;
+  await request(server, 'GET', path); // CONNECT and the greeting
+  const ws = await WebSocketConnection.open(server, `${W}&sid=${sid}`);
+  ws.text('2probe');
+  const probe = await ws.textFrame();
+  const post = await request(server, 'POST', path, { body: text(ATTACHED, 'b4AQID') });
+  ws.text('5');
+  const frames = [await ws.frame(), await ws.frame()];
+  return [probe, written(post), frames];
+}
+
+test('what waited for a poll goes over the WebSocket', CONFAB_ONLY, () => same(queuedTranscript));
+
+// ---- heartbeat ---------------------------------------------------------------
+
+describe('the heartbeat of protocol 3', CONFAB_ONLY, () => {
+  const INTERVAL = 150;
+  const TIMEOUT = 150;
+  const hasty = {};
+
+  before(async () => {
+    const set = { ...SET, 'engine.ping_interval_ms': INTERVAL, 'engine.ping_timeout_ms': TIMEOUT };
+    hasty.reference = await startReference({ app: 'fixture', set });
+    hasty.confab = await startFixture({ set });
+  });
+  after(async () => {
+    await hasty.reference?.stop();
+    await hasty.confab?.stop();
+  });
+
+  for (const which of ['confab', 'reference']) {
+    test(`${which} waits for both times, and sends no ping`, async () => {
+      const begin = Date.now();
+      const ws = await WebSocketConnection.open(hasty[which], W);
+      const seen = [];
+      for (;;) {
+        const f = await ws.frame();
+        if (f.opcode === 8) break;
+        seen.push(String(f.payload).slice(0, 2));
+      }
+      assert.deepEqual(seen, ['0{', '40', '42']);
+      assert.ok(Date.now() - begin >= INTERVAL + TIMEOUT - 20);
+    });
+
+    test(`${which} waits for them again after a ping, not after other packets`, async () => {
+      const ws = await WebSocketConnection.open(hasty[which], W);
+      const begin = Date.now();
+      while (Date.now() - begin < 2 * (INTERVAL + TIMEOUT)) {
+        ws.text('2');
+        for (let f = ''; f !== '3';) f = await ws.textFrame();
+        await sleep(20);
+      }
+      const last = Date.now();
+      let over = false;
+      ws.closeCode().then(() => { over = true; });
+      while (!over && Date.now() - last < 3000) {
+        ws.text('42["no-ack"]');
+        await sleep(20);
+      }
+      assert.ok(over && Date.now() - last >= INTERVAL + TIMEOUT - 40, `ended after ${Date.now() - last} ms`);
+    });
+  }
 });
 
 // ---- requests ----------------------------------------------------------------
