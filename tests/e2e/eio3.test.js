@@ -177,6 +177,7 @@ const FRAMES = {
   'an unknown packet': [t('x')],
   'namespaces': [t('40/custom?a=b'), t('42/custom,["message",1]'), t('40/nope'), t('41/custom,')],
   'refusals': [t('40/private'), t('40/private?token=no'), t('40/private?token=secret,')],
+  'dynamic namespaces': [t('40/dyn-1?a=b'), t('42/dyn-1,1["echo"]'), t('40/keyed-1'), t('40/keyed-1?key=x')],
   'not connected': [t('42/custom,["message",1]')],
   'disconnected by the server': [t('42["disconnect-me",false]'), t('40')],
   'ended by the server': [t('42["disconnect-me",true]')],
