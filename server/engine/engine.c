@@ -57,6 +57,9 @@ struct engine *engine_new(struct loop *l, const struct engine_settings *s,
     e->on_session = on_session;
     e->arg = arg;
     map_init(&e->sessions, session_key);
+    char *body;
+    e->pong = ws_frame_new(1, false, &body);
+    body[0] = '0' + EIO_PONG;
     return e;
 }
 
@@ -83,6 +86,7 @@ void engine_close(struct engine *e)
 void engine_free(struct engine *e)
 {
     map_fini(&e->sessions);
+    bytes_unref(e->pong);
     mem_free(e);
 }
 

@@ -37,6 +37,7 @@ struct engine {
     const struct session_ops *ops;
     void *(*on_session)(void *arg, struct session *s);
     void *arg;
+    struct bytes *pong; /* of protocol 3: one for all, however many ping */
     uint32_t n_websocket;
     bool closing;
 };

@@ -75,7 +75,7 @@ static void start3(struct session *s)
 static void on_ping3(struct session *s)
 {
     expect_ping(s);
-    session_send_text(s, "3");
+    session_send(s, s->engine->pong);
 }
 
 static void on_other3(struct session *s)
