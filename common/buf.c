@@ -146,6 +146,7 @@ struct bytes *buf_take(struct buf *b)
     /* Field by field: an assignment of the whole could write its padding, which
      * is where the content begins. */
     out->deflated = NULL;
+    out->typed = NULL;
     out->refs = 1;
     out->len = (uint32_t)b->len;
     out->head = 0;

@@ -29,5 +29,6 @@ void bytes_unref(struct bytes *b)
     if (--b->refs > 0)
         return;
     bytes_unref(b->deflated);
+    bytes_unref(b->typed);
     mem_free(b);
 }

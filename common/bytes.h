@@ -4,15 +4,15 @@
  * An outgoing message carries its WebSocket frame header in front, so that one
  * object serves both transports: a WebSocket sends all of it, a polling
  * response sends bytes_body(), which starts behind the `head` bytes. A frame
- * may also carry the compressed variant of itself, made when the first
- * connection asks for it (websocket.c). */
+ * may also carry variants of itself, made when the first connection asks for
+ * one: compressed (websocket.c), or with a type byte (session.c). */
 #ifndef CONFAB_COMMON_BYTES_H
 #define CONFAB_COMMON_BYTES_H
 
 #include "common/str.h"
 
 struct bytes {
-    struct bytes *deflated; /* NULL until made; owned */
+    struct bytes *deflated, *typed; /* NULL until made; owned */
     uint32_t refs;
     uint32_t len;   /* all bytes at p, header included */
     uint8_t head;   /* leading bytes that are transport framing */

@@ -84,6 +84,8 @@ static const struct config_field fields[] = {
          "header by which the balancer names this node's slot"),
     BOOL("engine.serve_client", serve_client, "true",
          "serve socket.io.js and its variants below engine.path"),
+    BOOL("engine.allow_eio3", allow_eio3, "false",
+         "serve clients of protocol 3 (socket.io-client 1 and 2) and JSONP"),
     ENUM("engine.parser", parser, "text", parsers,
          "text, or msgpack for clients with socket.io-msgpack-parser"),
     U32("limits.header_bytes", header_bytes, "8192", 512, 65536,

@@ -36,6 +36,7 @@ struct settings {
     char *trusted_proxies;
     char *slot_header;
     bool serve_client;
+    bool allow_eio3;
     uint32_t parser; /* enum settings_parser */
 
     uint32_t header_bytes;

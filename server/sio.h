@@ -406,7 +406,8 @@ SIO_API int sio_sockets_disconnect(const struct sio_broadcast *b, bool close);
 
 /* ---- sockets ------------------------------------------------------------- */
 
-/* 20 characters; public, unlike the session's id. */
+/* 20 characters; public, unlike the session's id. Of a client of protocol 3
+ * (engine.allow_eio3) it is that id, behind "<namespace>#" outside "/". */
 SIO_API const char *sio_id(const struct sio_socket *s);
 SIO_API struct sio_namespace *sio_namespace_of(const struct sio_socket *s);
 /* The connected socket of that id on this node, or NULL. */

@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "server/engine/eio_packet.h"
 
 /* Engine.IO error codes (protocol A.6), in their order. */
 enum eio_error {
@@ -31,6 +32,7 @@ struct inquiry {
     struct session *session; /* NULL for a handshake */
     bool websocket;          /* the transport it names */
     bool upgrade;            /* it asks for a WebSocket connection */
+    bool old;                /* of protocol 3 */
 };
 
 static struct str session_key(const struct map_node *n)
@@ -57,6 +59,9 @@ struct engine *engine_new(struct loop *l, const struct engine_settings *s,
     e->arg = arg;
     list_init(&e->waiting);
     map_init(&e->sessions, session_key);
+    char *body;
+    e->pong = ws_frame_new(1, false, &body);
+    body[0] = '0' + EIO_PONG;
     return e;
 }
 
@@ -90,6 +95,7 @@ void engine_close(struct engine *e)
 void engine_free(struct engine *e)
 {
     map_fini(&e->sessions);
+    bytes_unref(e->pong);
     mem_free(e);
 }
 
@@ -166,10 +172,11 @@ void engine_unavailable(struct http_request *r)
 
 /* ---- checks, in the official order --------------------------------------- */
 
-static bool version_ok(struct http_request *r)
+/* What is not 4 is 3, which did not have to be named. */
+static bool is_old(struct http_request *r)
 {
     struct str v;
-    return http_query(r, STR("EIO"), &v) && str_eq(v, STR("4"));
+    return !http_query(r, STR("EIO"), &v) || !str_eq(v, STR("4"));
 }
 
 /* Whoever runs the node may want to add it to the list. */
@@ -185,8 +192,14 @@ static bool origin_ok(const struct engine *e, const struct http_request *r)
     return false;
 }
 
-static enum eio_error check_session(struct engine *e, struct http_request *r,
-                                    struct str sid, struct inquiry *q)
+bool engine_asks_base64(struct http_request *r)
+{
+    struct str v;
+    return http_query(r, STR("b64"), &v) && v.len > 0;
+}
+
+static enum eio_error check_session(struct engine *e, struct str sid,
+                                    struct inquiry *q)
 {
     struct map_node *n = sid.len <= SID_MAX ? map_get(&e->sessions, sid) : NULL;
     if (!n)
@@ -198,14 +211,14 @@ static enum eio_error check_session(struct engine *e, struct http_request *r,
      * WebSocket. */
     if (!q->upgrade && q->websocket)
         return EIO_BAD_REQUEST;
-    return version_ok(r) ? EIO_OK : EIO_BAD_REQUEST;
+    return q->old == q->session->old ? EIO_OK : EIO_BAD_REQUEST;
 }
 
 static enum eio_error check(struct engine *e, struct http_request *r,
                             struct inquiry *q)
 {
     struct str transport, sid;
-    *q = (struct inquiry){.upgrade = http_is_upgrade(r)};
+    *q = (struct inquiry){.upgrade = http_is_upgrade(r), .old = is_old(r)};
     if (!http_query(r, STR("transport"), &transport))
         return EIO_UNKNOWN_TRANSPORT;
     q->websocket = str_eq(transport, STR("websocket"));
@@ -214,7 +227,7 @@ static enum eio_error check(struct engine *e, struct http_request *r,
     if (!origin_ok(e, r))
         return EIO_FORBIDDEN;
     if (http_query(r, STR("sid"), &sid) && sid.len > 0)
-        return check_session(e, r, sid, q);
+        return check_session(e, sid, q);
     if (http_verb(r) != VERB_GET)
         return EIO_BAD_METHOD;
     /* The revision of a handshake is looked at after its admission. */
@@ -263,41 +276,59 @@ static void open_packet(const struct engine *e, struct str sid, bool websocket,
             e->settings.max_payload_bytes);
 }
 
-static struct session *open_session(struct engine *e, struct http_request *r)
+static struct session *open_session(struct engine *e, struct http_request *r,
+                                    bool old)
 {
     char sid[SID_MAX];
     struct str id = {sid, make_sid(e, r, sid)};
-    struct session *s = session_new(e, id, r);
-    struct str b64;
-    s->b64 = http_query(r, STR("b64"), &b64) && b64.len > 0;
+    struct session *s = session_new(e, id, r, old);
+    s->b64 = engine_asks_base64(r);
     metrics_add(M_HANDSHAKES, 1);
     s->owner = e->on_session(e->arg, s);
     return s;
 }
 
-static void handshake_polling(struct engine *e, struct http_request *r,
-                              struct str headers)
+static void opened(struct session *s)
 {
-    struct session *s = open_session(e, r);
-    struct buf body, extra;
+    if (s->state == SESSION_OPEN)
+        s->engine->ops->on_open(s->owner);
+}
+
+static void add_cookie(const struct engine *e, const struct session *s,
+                       struct buf *out)
+{
+    const struct engine_settings *set = &e->settings;
+    if (set->cookie[0])
+        buf_fmt(out, "Set-Cookie: %s=%.*s%s%s\r\n", set->cookie,
+                STR_ARG(session_sid(s)), set->cookie_attributes[0] ? "; " : "",
+                set->cookie_attributes);
+}
+
+static void handshake_polling(struct engine *e, struct http_request *r,
+                              bool old, struct str headers)
+{
+    struct session *s = open_session(e, r, old);
+    struct str index;
+    s->jsonp = e->settings.allow_eio3 && http_query(r, STR("j"), &index);
+    struct buf packet, body, extra;
+    buf_init(&packet, 512);
     buf_init(&body, 512);
     buf_init(&extra, HEADERS_MAX);
-    open_packet(e, session_sid(s), false, &body);
-    if (e->settings.cookie[0])
-        buf_fmt(&extra, "Set-Cookie: %s=%.*s%s%s\r\n", e->settings.cookie,
-                STR_ARG(session_sid(s)),
-                e->settings.cookie_attributes[0] ? "; " : "",
-                e->settings.cookie_attributes);
+    open_packet(e, session_sid(s), false, &packet);
+    session_coding(s)->add(&body, buf_str(&packet), false);
+    add_cookie(e, s, &extra);
     buf_add(&extra, headers);
     polling_send(s, r, buf_str(&body), buf_str(&extra));
     buf_fini(&extra);
+    buf_fini(&packet);
     buf_fini(&body);
+    opened(s);
 }
 
 static void handshake_websocket(struct engine *e, struct http_request *r,
-                                struct str headers)
+                                bool old, struct str headers)
 {
-    struct session *s = open_session(e, r);
+    struct session *s = open_session(e, r, old);
     struct buf open;
     char *body;
     buf_init(&open, 512);
@@ -310,6 +341,7 @@ static void handshake_websocket(struct engine *e, struct http_request *r,
     websocket_send(ws, frame);
     bytes_unref(frame);
     session_attach(s, ws);
+    opened(s);
 }
 
 static void on_upgrade(struct engine *e, struct http_request *r,
@@ -334,7 +366,7 @@ static void on_upgrade(struct engine *e, struct http_request *r,
     } else if (q->session) {
         upgrade_request(q->session, r, buf_str(&headers));
     } else {
-        handshake_websocket(e, r, buf_str(&headers));
+        handshake_websocket(e, r, q->old, buf_str(&headers));
     }
     buf_fini(&headers);
 }
@@ -348,14 +380,14 @@ static bool is_full(const struct engine *e)
 static void handshake(struct engine *e, struct http_request *r,
                       const struct inquiry *q, struct str headers)
 {
-    if (!version_ok(r))
+    if (q->old && !e->settings.allow_eio3)
         refuse(e, r, EIO_UNSUPPORTED_VERSION);
     else if (is_full(e))
         engine_unavailable(r);
     else if (q->upgrade)
         on_upgrade(e, r, q, headers);
     else
-        handshake_polling(e, r, headers);
+        handshake_polling(e, r, q->old, headers);
 }
 
 void engine_handshake(struct engine *e, struct http_request *r,

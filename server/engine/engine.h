@@ -25,6 +25,7 @@ struct engine_settings {
     uint32_t http_compression_bytes; /* shorter payloads go as they are */
     bool message_deflate;
     uint32_t message_deflate_bytes;
+    bool allow_eio3;         /* serve clients of protocol 3, too */
     const char *slot_header; /* names our balancer slot; "" = none */
     const char *cookie;      /* holds the sid; "" = none */
     const char *cookie_attributes;
@@ -43,6 +44,7 @@ struct engine {
     void *request_arg;
     struct list waiting; /* admissions with a request */
     uint32_t n_waiting;
+    struct bytes *pong; /* of protocol 3: one for all, however many ping */
     uint32_t n_websocket;
     struct http_request *upload; /* engine_upload */
     bool closing;
@@ -76,5 +78,7 @@ void engine_handshake(struct engine *e, struct http_request *r,
 void engine_deny(struct engine *e, struct http_request *r, struct str message);
 /* Cannot serve it now: 503. */
 void engine_unavailable(struct http_request *r);
+/* The transport that this request begins takes no binary messages. */
+bool engine_asks_base64(struct http_request *r);
 
 #endif

@@ -5,11 +5,13 @@
 #include "common/utf8.h"
 #include "server/engine/eio_packet.h"
 #include "server/engine/engine.h"
+#include "server/engine/jsonp.h"
 #include "server/http/deflate.h"
 
 /* ---- down ---------------------------------------------------------------- */
 
 static const char payload_type[] = "text/plain; charset=UTF-8";
+static const char octets_type[] = "application/octet-stream";
 
 /* `body` is encoded already, as `coding` says. */
 static void respond_encoded(struct session *s, struct http_request *r,
@@ -45,56 +47,94 @@ static void respond(struct session *s, struct http_request *r, const char *type,
     respond_encoded(s, r, type, body, status, CODING_NONE, STR(""));
 }
 
+static enum coding coding_for(const struct session *s, struct http_request *r,
+                              size_t len)
+{
+    const struct engine_settings *set = &s->engine->settings;
+    struct str accept;
+    return set->http_compression && len >= set->http_compression_bytes &&
+                   http_header(r, STR("accept-encoding"), &accept)
+               ? coding_accepted(accept)
+               : CODING_NONE;
+}
+
+static void make_script(const struct session *s, struct str payload,
+                        struct buf *out)
+{
+    struct str target, head = session_head(s);
+    (void)str_next(&head, '\n', &target);
+    buf_init(out, jsonp_script_max(target, payload));
+    jsonp_script(target, payload, out);
+}
+
+static void send_payload(struct session *s, struct http_request *r,
+                         const char *type, struct str body, struct str headers,
+                         bool compress)
+{
+    struct buf script, encoded;
+    buf_init(&script, 0);
+    if (s->jsonp) {
+        make_script(s, body, &script);
+        body = buf_str(&script);
+    }
+    enum coding coding = compress ? coding_for(s, r, body.len) : CODING_NONE;
+    if (coding == CODING_NONE || !coding_encode(coding, body, &encoded)) {
+        respond_encoded(s, r, type, body, 200, CODING_NONE, headers);
+    } else {
+        respond_encoded(s, r, type, buf_str(&encoded), 200, coding, headers);
+        buf_fini(&encoded);
+    }
+    buf_fini(&script);
+}
+
 void polling_send(struct session *s, struct http_request *r, struct str body,
                   struct str headers)
 {
-    const struct engine_settings *set = &s->engine->settings;
-    enum coding coding = CODING_NONE;
-    struct str accept;
-    if (set->http_compression && body.len >= set->http_compression_bytes &&
-        http_header(r, STR("accept-encoding"), &accept))
-        coding = coding_accepted(accept);
-    struct buf encoded;
-    if (coding == CODING_NONE || !coding_encode(coding, body, &encoded)) {
-        respond_encoded(s, r, payload_type, body, 200, CODING_NONE, headers);
-        return;
-    }
-    respond_encoded(s, r, payload_type, buf_str(&encoded), 200, coding,
-                    headers);
-    buf_fini(&encoded);
+    send_payload(s, r, payload_type, body, headers, true);
 }
 
-/* The engine's own packets are never compressed, whatever the threshold. */
+/* The engine's own packets, each a digit, are never compressed, whatever the
+ * threshold. */
 static void send_own(struct session *s, struct http_request *r,
-                     struct str packets)
+                     struct str digits)
 {
-    respond(s, r, payload_type, packets, 200);
+    struct buf body;
+    buf_init(&body, 64);
+    for (size_t i = 0; i < digits.len; i++)
+        session_coding(s)->add(&body, (struct str){digits.p + i, 1}, false);
+    send_payload(s, r, payload_type, buf_str(&body), STR(""), false);
+    buf_fini(&body);
 }
 
-void polling_release(struct session *s, const char *packet)
+void polling_release(struct session *s, char packet)
 {
     struct http_request *r = s->get;
     if (!r)
         return;
     s->get = NULL;
-    send_own(s, r, str_of(packet));
+    send_own(s, r, (struct str){&packet, 1});
 }
 
 void polling_flush(struct session *s)
 {
     if (!s->get || bytesq_empty(&s->out))
         return;
+    const struct eio_coding *coding = session_coding(s);
+    bool octets = s->octets && !s->b64 && !s->jsonp && coding->add_octets;
     struct buf body;
     struct bytes *b;
     /* The queue is bounded; base64 makes a third more of it. */
-    buf_init(&body, s->out.bytes * 2 + s->out.count * 4);
+    buf_init(&body, s->out.bytes * 2 + s->out.count * 16);
     while ((b = bytesq_take(&s->out))) {
-        eio_payload_add(&body, b);
+        (octets ? coding->add_octets : coding->add)(&body, bytes_body(b),
+                                                    b->binary);
         bytes_unref(b);
     }
+    s->octets = false;
     struct http_request *r = s->get;
     s->get = NULL;
-    polling_send(s, r, buf_str(&body), STR(""));
+    send_payload(s, r, octets ? octets_type : payload_type, buf_str(&body),
+                 STR(""), true);
     buf_fini(&body);
     timer_stop(&s->slow);
     s->paused = false;
@@ -125,9 +165,7 @@ static void on_get(struct session *s, struct http_request *r)
         return;
     }
     if (s->state == SESSION_CLOSING && bytesq_empty(&s->out)) {
-        send_own(s, r,
-                 STR("6\x1e"
-                     "1"));
+        send_own(s, r, STR("61"));
         session_end(s, REASON_FORCED_CLOSE);
         return;
     }
@@ -137,6 +175,13 @@ static void on_get(struct session *s, struct http_request *r)
 }
 
 /* ---- up ------------------------------------------------------------------ */
+
+static bool is_octets(struct http_request *r)
+{
+    struct str type;
+    return http_header(r, STR("content-type"), &type) &&
+           str_eq(type, str_of(octets_type));
+}
 
 /* The client's decoder turns bad bytes into U+FFFD rather than refusing them.
  */
@@ -149,10 +194,39 @@ static void take_payload(struct session *s, struct str body)
         body = buf_str(&repaired);
     }
     struct str packet;
+    int more = 0;
     while (s->state != SESSION_CLOSED &&
-           str_next(&body, EIO_SEPARATOR, &packet))
+           (more = session_coding(s)->next(&body, &packet)) > 0)
         session_on_packet(s, packet);
+    if (more < 0)
+        session_on_garbage(s);
     buf_fini(&repaired);
+}
+
+static void take_octets(struct session *s, struct str body)
+{
+    const struct eio_coding *coding = session_coding(s);
+    struct str packet;
+    bool binary;
+    int more = coding->octets_valid(body) ? 0 : ERR_PROTO;
+    while (more >= 0 && s->state != SESSION_CLOSED &&
+           (more = coding->next_octets(&body, &packet, &binary)) > 0) {
+        if (binary)
+            session_on_binary(s, packet);
+        else
+            session_on_packet(s, packet);
+    }
+    if (more < 0)
+        session_on_garbage(s);
+}
+
+static void take_form(struct session *s, struct str body)
+{
+    struct buf payload;
+    buf_init(&payload, body.len);
+    if (jsonp_payload(body, &payload))
+        take_payload(s, buf_str(&payload));
+    buf_fini(&payload);
 }
 
 static void on_post_body(struct http_request *r, void *owner, struct str body)
@@ -162,7 +236,12 @@ static void on_post_body(struct http_request *r, void *owner, struct str body)
      * it is answered even when a packet in it ends the session. */
     s->post = NULL;
     s->engine->upload = r;
-    take_payload(s, body);
+    if (s->jsonp)
+        take_form(s, body);
+    else if (is_octets(r))
+        take_octets(s, body);
+    else
+        take_payload(s, body);
     s->engine->upload = NULL;
     respond(s, r, "text/html", STR("ok"), 200);
 }
@@ -193,14 +272,12 @@ void polling_drop_post(struct session *s)
 
 static void on_post(struct session *s, struct http_request *r)
 {
-    struct str type;
     if (s->post) {
         refuse(s, r); /* two uploads at once */
         return;
     }
-    if (http_header(r, STR("content-type"), &type) &&
-        str_eq(type, STR("application/octet-stream"))) {
-        refuse(s, r); /* the binary payloads of protocol 3 */
+    if (is_octets(r) && !session_coding(s)->next_octets) {
+        refuse(s, r);
         return;
     }
     s->post = r;

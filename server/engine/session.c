@@ -6,8 +6,9 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/metrics.h"
-#include "server/engine/eio_packet.h"
+#include "server/engine/eio3.h"
 #include "server/engine/engine.h"
+#include "server/engine/heartbeat.h"
 
 enum {
     CLOSE_WAIT_MS = 30000, /* for the last poll, as the official server */
@@ -48,7 +49,22 @@ const char *session_address(const struct session *s)
     return s->address->p;
 }
 
-static void send_text(struct session *s, const char *packet)
+unsigned session_revision(const struct session *s)
+{
+    return s->old ? 3 : 4;
+}
+
+const struct eio_coding *session_coding(const struct session *s)
+{
+    return s->old ? &eio3_coding : &eio4_coding;
+}
+
+static const struct heartbeat *heartbeat(const struct session *s)
+{
+    return s->old ? &heartbeat3 : &heartbeat4;
+}
+
+void session_send_text(struct session *s, const char *packet)
 {
     char *body;
     size_t len = strlen(packet);
@@ -103,7 +119,7 @@ static void close_transport(struct session *s)
         s->engine->n_websocket--;
         return;
     }
-    polling_release(s, "1");
+    polling_release(s, '1');
     polling_drop_post(s);
 }
 
@@ -143,62 +159,43 @@ void session_close(struct session *s)
     tell_owner(s, REASON_FORCED_CLOSE);
 }
 
-/* ---- heartbeat ----------------------------------------------------------- */
-
-static void on_beat(struct timer *t)
-{
-    struct session *s = container_of(t, struct session, beat);
-    if (s->pong_due) {
-        session_end(s, REASON_PING_TIMEOUT);
-        return;
-    }
-    s->pong_due = true;
-    s->extended = false;
-    loop_timer(s->engine->loop, t, s->engine->settings.ping_timeout_ms);
-    send_text(s, "2");
-}
-
-static void on_pong(struct session *s)
-{
-    s->pong_due = false;
-    loop_timer(s->engine->loop, &s->beat, s->engine->settings.ping_interval_ms);
-}
-
-/* Other traffic proves life too, but only once per ping. */
-static void on_other(struct session *s)
-{
-    if (!s->pong_due || s->extended)
-        return;
-    s->extended = true;
-    loop_timer(s->engine->loop, &s->beat, s->engine->settings.ping_timeout_ms);
-}
-
 /* ---- receiving ----------------------------------------------------------- */
 
-void session_on_binary(struct session *s, struct str data)
-{
-    if (s->state != SESSION_OPEN)
-        return;
-    on_other(s);
-    s->engine->ops->on_message(s->owner, data, true);
-}
-
-static void on_text(struct session *s, const struct eio_packet *p)
+static void on_packet(struct session *s, const struct eio_packet *p)
 {
     if (p->type == EIO_PONG) {
-        on_pong(s);
+        heartbeat(s)->on_pong(s);
         return;
     }
-    on_other(s);
-    if (p->type == EIO_MESSAGE)
+    if (p->type == EIO_PING) {
+        heartbeat(s)->on_ping(s);
+        return;
+    }
+    heartbeat(s)->on_other(s);
+    if (p->type == EIO_MESSAGE) {
         s->engine->ops->on_message(s->owner, p->data, p->binary);
-    else if (p->type == EIO_PING)
-        session_end(s, REASON_TRANSPORT_ERROR); /* v4: the server pings */
-    else if (p->type == EIO_CLOSE && !s->ws) {
-        polling_release(s, "6");
+    } else if (p->type == EIO_CLOSE && !s->ws) {
+        polling_release(s, '6');
         session_end(s, REASON_TRANSPORT_CLOSE);
     }
     /* open, upgrade and noop mean nothing here and are ignored */
+}
+
+void session_on_garbage(struct session *s)
+{
+    if (s->state != SESSION_OPEN)
+        return;
+    metrics_add(M_BAD_PACKET, 1);
+    session_end(s, REASON_PARSE_ERROR);
+}
+
+void session_on_binary(struct session *s, struct str data)
+{
+    struct eio_packet p;
+    if (s->state != SESSION_OPEN)
+        return;
+    session_coding(s)->decode_binary(data, &p);
+    on_packet(s, &p);
 }
 
 void session_on_packet(struct session *s, struct str text)
@@ -211,12 +208,10 @@ void session_on_packet(struct session *s, struct str text)
     struct buf scratch;
     struct eio_packet p;
     buf_init(&scratch, s->engine->settings.max_payload_bytes);
-    if (eio_decode(text, &scratch, &p) == 0) {
-        on_text(s, &p);
-    } else {
-        metrics_add(M_BAD_PACKET, 1);
-        session_end(s, REASON_PARSE_ERROR);
-    }
+    if (session_coding(s)->decode(text, &scratch, &p) == 0)
+        on_packet(s, &p);
+    else
+        session_on_garbage(s);
     buf_fini(&scratch);
 }
 
@@ -310,28 +305,53 @@ bool session_writable(const struct session *s)
     return s->ws ? !websocket_blocked(s->ws) : s->get && bytesq_empty(&s->out);
 }
 
-/* A client without binary frames gets 'b' and base64 in a text frame. */
-static struct bytes *as_base64(const struct bytes *frame)
+/* A client without binary frames gets a mark and base64 in a text frame. */
+static struct bytes *as_base64(const struct session *s,
+                               const struct bytes *frame)
 {
     struct buf b;
     char *body;
     buf_init(&b, (size_t)frame->len * 2 + 8);
-    eio_payload_add(&b, frame);
+    buf_add(&b, str_of(session_coding(s)->base64_mark));
+    base64_encode(bytes_body(frame), &b);
     struct bytes *text = ws_frame_new(b.len, false, &body);
     memcpy(body, buf_ptr(&b), b.len);
     buf_fini(&b);
     return text;
 }
 
+/* The same message behind its type, made for the first who needs it. */
+static struct bytes *as_typed(struct bytes *frame)
+{
+    if (!frame->typed) {
+        struct str data = bytes_body(frame);
+        char *body;
+        frame->typed = ws_frame_new(data.len + 1, true, &body);
+        body[0] = EIO_MESSAGE;
+        memcpy(body + 1, data.p, data.len);
+    }
+    return frame->typed;
+}
+
+static void transmit_binary(struct session *s, struct bytes *frame)
+{
+    if (s->b64) {
+        struct bytes *text = as_base64(s, frame);
+        websocket_send(s->ws, text);
+        bytes_unref(text);
+    } else if (session_coding(s)->typed_binary) {
+        websocket_send(s->ws, as_typed(frame));
+    } else {
+        websocket_send(s->ws, frame);
+    }
+}
+
 static void transmit(struct session *s, struct bytes *frame)
 {
-    if (!frame->binary || !s->b64) {
+    if (frame->binary)
+        transmit_binary(s, frame);
+    else
         websocket_send(s->ws, frame);
-        return;
-    }
-    struct bytes *text = as_base64(frame);
-    websocket_send(s->ws, text);
-    bytes_unref(text);
 }
 
 void session_send(struct session *s, struct bytes *frame)
@@ -342,6 +362,7 @@ void session_send(struct session *s, struct bytes *frame)
     }
     if (!s->ws) {
         bytesq_push(&s->out, frame);
+        s->octets |= frame->binary;
         if (s->get)
             loop_flush(s->engine->loop, &s->task);
     } else {
@@ -399,7 +420,7 @@ static struct bytes *copy_head(const struct http_request *r)
 }
 
 struct session *session_new(struct engine *e, struct str sid,
-                            struct http_request *r)
+                            struct http_request *r, bool old)
 {
     struct session *s = mem_zalloc(sizeof(*s) + sid.len);
     s->engine = e;
@@ -410,10 +431,10 @@ struct session *session_new(struct engine *e, struct str sid,
     http_peer(r, peer);
     s->address = bytes_new((struct str){peer, strlen(peer) + 1});
     bytesq_init(&s->out);
-    timer_init(&s->beat, on_beat);
     timer_init(&s->slow, on_slow);
     loop_task_init(&s->task, session_task);
     map_put(&e->sessions, &s->by_sid);
-    loop_timer(e->loop, &s->beat, e->settings.ping_interval_ms);
+    s->old = old;
+    heartbeat(s)->start(s);
     return s;
 }

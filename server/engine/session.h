@@ -16,6 +16,7 @@
 #include "server/http/websocket.h"
 
 struct engine;
+struct eio_coding;
 struct session;
 
 /* The official reasons; the order is that of session_reason_text. */
@@ -30,6 +31,8 @@ enum session_reason {
 const char *session_reason_text(enum session_reason why);
 
 struct session_ops {
+    /* It can send and receive now; not when it has ended before. */
+    void (*on_open)(void *owner);
     void (*on_message)(void *owner, struct str data, bool binary);
     /* Once; the session must not be used afterwards. */
     void (*on_close)(void *owner, enum session_reason why);
@@ -57,12 +60,15 @@ struct session {
     uint8_t sid_len;
     bool pong_due : 1, extended : 1; /* this wait was extended already */
     bool b64 : 1, paused : 1, overrun : 1;
-    bool announced_close : 1; /* CLOSING: the next poll gets "6", "1" */
+    bool old : 1;    /* of protocol 3 */
+    bool jsonp : 1;  /* polls with scripts */
+    bool octets : 1; /* polling: something in `out` is binary */
     char sid[];
 };
 
+/* `old`: of protocol 3. */
 struct session *session_new(struct engine *e, struct str sid,
-                            struct http_request *r);
+                            struct http_request *r, bool old);
 
 /* Queues one frame. */
 void session_send(struct session *s, struct bytes *frame);
@@ -77,6 +83,8 @@ void session_end(struct session *s, enum session_reason why);
 
 struct str session_sid(const struct session *s);
 const char *session_transport(const struct session *s);
+/* Of the Engine.IO protocol: 3 or 4. */
+unsigned session_revision(const struct session *s);
 /* The first request's target and header lines ("target\nname: value\n..."). */
 struct str session_head(const struct session *s);
 /* The peer's address as text, as it was at the first request. */
@@ -84,9 +92,15 @@ const char *session_address(const struct session *s);
 
 /* ---- inside the engine folder -------------------------------------------- */
 
+const struct eio_coding *session_coding(const struct session *s);
+/* An own packet. */
+void session_send_text(struct session *s, const char *packet);
+
 /* A packet arrived, on whichever transport is in charge. */
 void session_on_packet(struct session *s, struct str text);
 void session_on_binary(struct session *s, struct str data);
+/* What arrived is no packet at all. */
+void session_on_garbage(struct session *s);
 /* The session's own WebSocket: from the handshake, or after an upgrade. */
 void session_attach(struct session *s, struct websocket *ws);
 extern const struct websocket_ops session_ws_ops;
@@ -94,8 +108,8 @@ extern const struct websocket_ops session_ws_ops;
 /* polling.c */
 void polling_request(struct session *s, struct http_request *r);
 void polling_flush(struct session *s);
-/* Answers the parked GET, if any, with one packet. */
-void polling_release(struct session *s, const char *packet);
+/* Answers the parked GET, if any, with one packet, which is a digit. */
+void polling_release(struct session *s, char packet);
 void polling_drop_post(struct session *s);
 /* Answers with a payload, compressed if it is large and the client accepts;
  * `headers` are whole lines. */

@@ -20,6 +20,7 @@ struct upgrade {
     struct websocket *ws;
     struct timer deadline;
     struct timer release;
+    bool b64; /* what the WebSocket's own request says */
 };
 
 /* Frees the bookkeeping; the WebSocket has another owner or is closed. */
@@ -50,7 +51,7 @@ static void on_release(struct timer *t)
 {
     struct upgrade *u = container_of(t, struct upgrade, release);
     loop_timer(u->session->engine->loop, t, RELEASE_MS);
-    polling_release(u->session, "6");
+    polling_release(u->session, '6');
 }
 
 static void on_probe(struct upgrade *u)
@@ -67,9 +68,10 @@ static void switch_over(struct upgrade *u)
 {
     struct session *s = u->session;
     struct websocket *ws = u->ws;
+    s->b64 = u->b64;
     upgrade_done(u);
     /* A conforming client has no poll open any more. */
-    polling_release(s, "1");
+    polling_release(s, '1');
     session_attach(s, ws);
     metrics_add(M_UPGRADES, 1);
 }
@@ -102,6 +104,7 @@ void upgrade_request(struct session *s, struct http_request *r,
 {
     struct engine *e = s->engine;
     bool refused = s->upgrade || s->ws || s->state != SESSION_OPEN;
+    bool b64 = engine_asks_base64(r); /* while there is a request */
     struct websocket *ws = websocket_accept(
         r, headers, &e->ws_limits, refused ? &no_ops : &upgrade_ops, NULL);
     if (refused) {
@@ -111,6 +114,7 @@ void upgrade_request(struct session *s, struct http_request *r,
     struct upgrade *u = mem_zalloc(sizeof(*u));
     u->session = s;
     u->ws = ws;
+    u->b64 = b64;
     timer_init(&u->deadline, on_deadline);
     timer_init(&u->release, on_release);
     loop_timer(e->loop, &u->deadline, e->settings.upgrade_timeout_ms);

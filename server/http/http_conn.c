@@ -56,8 +56,10 @@ struct http_conn {
     struct timer deadline;
     struct loop_task task; /* go on with pending input; free when closed */
     struct str rest;       /* input behind an upgrade request */
-    const char *input;     /* where the parser's present input begins */
-    const char *value_end; /* where the last piece of a value ended in it */
+    /* Where a value must go on in the parser's present input: on another line
+     * would be folding. */
+    const char *value_end;
+    bool value_cut; /* the input before ended inside a value */
     bool closed, close_after, parsing, body_done, keep_alive;
     unsigned refused; /* status to answer after the parser stopped */
 };
@@ -185,6 +187,7 @@ static int on_message_begin(http_parser *p)
     buf_init(&r->decoded, 4 * (size_t)lim->request_line_bytes);
     c->req = r;
     c->body_done = false;
+    p->upgrade = 0; /* the request before may have asked for it in vain */
     arm(c, lim->header_timeout_ms);
     return 0;
 }
@@ -225,7 +228,7 @@ static int on_header_value(http_parser *p, const char *at, size_t len)
     if (!r->last_was_value) {
         h->value_at = (uint32_t)r->head.len;
         r->last_was_value = true;
-    } else if (at != (c->value_end ? c->value_end : c->input)) {
+    } else if (at != c->value_end) {
         return refuse_in_parser(c, 400); /* folded over lines: obsolete */
     }
     c->value_end = at + len;
@@ -308,6 +311,12 @@ static bool head_is_bad(const http_parser *p, const struct http_request *r)
            framing_is_ambiguous(r);
 }
 
+static bool announces_body(const http_parser *p)
+{
+    return (p->flags & F_CHUNKED) ||
+           (p->content_length > 0 && p->content_length != UINT64_MAX);
+}
+
 static int on_headers_complete(http_parser *p)
 {
     struct http_conn *c = conn_of(p);
@@ -318,10 +327,11 @@ static int on_headers_complete(http_parser *p)
     struct str up;
     if (!http_header(r, STR("upgrade"), &up) || !http_is_upgrade(r))
         p->upgrade = 0;
-    r->wants_body =
-        !p->upgrade &&
-        ((p->flags & F_CHUNKED) ||
-         (p->content_length > 0 && p->content_length != UINT64_MAX));
+    r->wants_body = announces_body(p);
+    /* Whether such a body comes before the other protocol or is part of it,
+     * nobody can say. */
+    if (p->upgrade && r->wants_body)
+        return refuse_in_parser(c, 400);
     if (!r->wants_body)
         return 0;
     /* Before the body: the handler says how much of it may come. */
@@ -409,8 +419,7 @@ static void feed(struct http_conn *c, struct str data)
             break;
         }
         http_parser_pause(&c->parser, 0);
-        c->input = data.p;
-        c->value_end = NULL;
+        c->value_end = c->value_cut ? data.p : NULL;
         size_t n =
             http_parser_execute(&c->parser, &callbacks, data.p, data.len);
         if (c->closed)
@@ -422,6 +431,7 @@ static void feed(struct http_conn *c, struct str data)
                 conn_refuse(c, c->refused ? c->refused : 400);
             break;
         }
+        c->value_cut = c->value_end == data.p + n;
         data = str_from(data, n);
         if (c->parser.upgrade && c->req && !c->req->dispatched) {
             c->rest = data;

@@ -14,7 +14,7 @@ struct sio_broadcast sio_all(struct sio_namespace *ns)
 struct sio_broadcast sio_others(struct sio_socket *s)
 {
     struct sio_broadcast b = {.ns = s->ns};
-    sio_except(&b, (struct sio_str){s->id, ID_LEN});
+    sio_except(&b, sio_from_str(s->member.id));
     return b;
 }
 
@@ -101,9 +101,8 @@ int sio_presence_set(struct sio_socket *s, struct sio_str group,
     if (rc == 0 && p.n_bins)
         rc = SIO_ERR_ARG;
     if (rc == 0)
-        rc =
-            adapter_presence_set(s->ns->adapter, str_from_sio(group),
-                                 (struct str){s->id, ID_LEN}, buf_str(&p.json));
+        rc = adapter_presence_set(s->ns->adapter, str_from_sio(group),
+                                  s->member.id, buf_str(&p.json));
     pack_fini(&p);
     return rc == ERR_PROTO ? SIO_ERR_ARG : rc;
 }
@@ -112,7 +111,7 @@ void sio_presence_clear(struct sio_socket *s, struct sio_str group)
 {
     if (s->state != SOCKET_GONE)
         adapter_presence_clear(s->ns->adapter, str_from_sio(group),
-                               (struct str){s->id, ID_LEN});
+                               s->member.id);
 }
 
 size_t sio_presence_count(struct sio_namespace *ns, struct sio_str group)

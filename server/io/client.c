@@ -2,8 +2,10 @@
 
 #include <assert.h>
 
+#include "common/json_out.h"
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "server/http/http_query.h"
 #include "server/io/dynamic.h"
 #include "server/io/handshake.h"
 #include "server/io/outbound.h"
@@ -75,6 +77,11 @@ void client_send(struct client *c, const struct parser_out *p)
     }
 }
 
+bool client_is_old(const struct client *c)
+{
+    return c->session && session_revision(c->session) == 3;
+}
+
 /* ---- packets by type ----------------------------------------------------- */
 
 static void refuse_connect(struct client *c, struct str nsp, struct str data)
@@ -142,6 +149,58 @@ static void on_connect(struct client *c, const struct packet_head *h,
         namespace_admit(ns, joined);
 }
 
+/* ---- clients of protocol 3 ------------------------------------------------
+ */
+
+/* They name a namespace with a query, which is what they authenticate with. */
+static void auth_of(struct str query, struct buf *json)
+{
+    struct buf scratch;
+    struct str name, value;
+    char before = '{';
+    buf_init(&scratch, query.len);
+    while (query_next(&query, &scratch, &name, &value)) {
+        buf_addc(json, before);
+        json_out_string(json, name);
+        buf_addc(json, ':');
+        json_out_string(json, value);
+        before = ',';
+    }
+    if (json->len)
+        buf_addc(json, '}');
+    buf_fini(&scratch);
+}
+
+/* The packet as a client of protocol 5 would have sent it. */
+static int modernize(struct client *c, struct packet_head *h, struct json *tape,
+                     struct buf *auth)
+{
+    struct str query = h->nsp, path;
+    (void)str_next(&query, '?', &path);
+    h->nsp = path;
+    if (h->type != PACKET_CONNECT)
+        return 0;
+    auth_of(query.p ? query : STR(""), auth);
+    h->payload = buf_str(auth);
+    h->has_payload = auth->len > 0;
+    return h->has_payload
+               ? json_parse(tape, h->payload, c->server->parser_limits.json)
+               : 0;
+}
+
+/* Clients of protocol 3 are connected to "/" without asking. */
+static void on_open(void *owner)
+{
+    struct client *c = owner;
+    struct packet_head h = {
+        .type = PACKET_CONNECT, .ack = PACKET_NO_ACK, .nsp = STR("/")};
+    if (client_is_old(c))
+        on_connect(c, &h, NULL, NULL);
+}
+
+/* ---- packets of either ---------------------------------------------------
+ */
+
 /* Any packet for a namespace that is not connected, or not yet. */
 static bool not_connected(struct client *c, const struct sio_socket *s)
 {
@@ -152,8 +211,8 @@ static bool not_connected(struct client *c, const struct sio_socket *s)
     return true;
 }
 
-static void route(struct client *c, const struct packet_head *h,
-                  const struct json *tape, struct bytes *const *bins)
+static void dispatch(struct client *c, const struct packet_head *h,
+                     const struct json *tape, struct bytes *const *bins)
 {
     struct sio_socket *s = find_socket(c, h->nsp);
     if (h->type == PACKET_CONNECT) {
@@ -169,6 +228,23 @@ static void route(struct client *c, const struct packet_head *h,
     } else {
         bad_packet(c, ERR_PROTO); /* CONNECT_ERROR is the server's to send */
     }
+}
+
+static void route(struct client *c, struct packet_head *h, struct json *tape,
+                  struct bytes *const *bins)
+{
+    if (!client_is_old(c)) {
+        dispatch(c, h, tape, bins);
+        return;
+    }
+    struct buf auth;
+    buf_init(&auth, h->nsp.len * 8 + 16); /* escapes are six for one */
+    int rc = modernize(c, h, tape, &auth);
+    if (rc < 0)
+        bad_packet(c, rc);
+    else
+        dispatch(c, h, tape, bins);
+    buf_fini(&auth);
 }
 
 /* ---- decoding and reassembly --------------------------------------------- */
@@ -269,8 +345,8 @@ static void on_close(void *owner, enum session_reason why)
     loop_reap(c->server->loop, &c->task);
 }
 
-const struct session_ops client_ops = {.on_message = on_message,
-                                       .on_close = on_close};
+const struct session_ops client_ops = {
+    .on_open = on_open, .on_message = on_message, .on_close = on_close};
 
 void *client_new(void *server, struct session *s)
 {

@@ -34,6 +34,8 @@ extern const struct session_ops client_ops;
 
 /* Encodes and queues a packet; the session must be there. */
 void client_send(struct client *c, const struct parser_out *p);
+/* Of protocol 3; false once its session has ended. */
+bool client_is_old(const struct client *c);
 /* Sends DISCONNECT for every socket and closes the connection. */
 void client_disconnect_all(struct client *c);
 /* A socket has been admitted: the connection may stay. */

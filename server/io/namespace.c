@@ -156,6 +156,22 @@ void sio_admit(struct sio_next *next)
     ask(next, handlers_next(&next->walk));
 }
 
+/* What the client hears: to protocol 3 the data alone, or the message. */
+static int pack_refusal(struct pack *p, const struct sio_socket *s,
+                        const char *message, const char *data_json)
+{
+    struct json *scratch = &s->ns->server->scratch;
+    bool old = client_is_old(s->client);
+    struct sio_str data = sio_z(data_json ? data_json : "null");
+    if (old && data_json)
+        return pack_format(p, scratch, "j", data);
+    if (old)
+        return pack_format(p, scratch, "s", message);
+    if (data_json)
+        return pack_format(p, scratch, "{message:s,data:j}", message, data);
+    return pack_format(p, scratch, "{message:s}", message);
+}
+
 void sio_refuse(struct sio_next *next, const char *message,
                 const char *data_json)
 {
@@ -165,12 +181,8 @@ void sio_refuse(struct sio_next *next, const char *message,
         return;
     }
     struct pack p;
-    struct sio_server *srv = s->ns->server;
-    pack_init(&p, srv->settings.max_payload_bytes);
-    struct sio_str data = sio_z(data_json ? data_json : "null");
-    int rc = pack_format(&p, &srv->scratch,
-                         data_json ? "{message:s,data:j}" : "{message:s}",
-                         message, data);
+    pack_init(&p, s->ns->server->settings.max_payload_bytes);
+    int rc = pack_refusal(&p, s, message, data_json);
     assert(rc == 0 || data_json); /* only the caller's JSON can be wrong */
     metrics_add(M_BAD_CONNECT, 1);
     socket_send(s, PACKET_CONNECT_ERROR, PACKET_NO_ACK,

@@ -56,7 +56,7 @@ struct recovery_session *recovery_wanted(struct client *c,
     struct sio_str pid, offset = SIO_STR("");
     struct recovery_session *found = NULL;
     struct sio_event e;
-    if (!adapter_recovery(ns->adapter) || !h->has_payload)
+    if (!adapter_recovery(ns->adapter) || !h->has_payload || client_is_old(c))
         return NULL;
     event_init_value(&e, tape);
     if (sio_str(sio_get(sio_arg(&e, 0), "pid"), &pid)) {
@@ -83,7 +83,7 @@ void recovery_attach(struct sio_socket *s, struct recovery_session *wanted)
         for (uint32_t i = 1; i < wanted->n_rooms; i++)
             adapter_join(s->ns->adapter, &s->member, wanted->rooms[i]);
         s->recovered = true;
-    } else if (ns) {
+    } else if (ns && !client_is_old(s->client)) {
         recovery_begin(ns, &s->member);
     }
 }
@@ -166,8 +166,7 @@ struct recovery_session *recovery_keep(struct sio_socket *s, bool connected,
 
 void recovery_emit(struct sio_socket *s, struct packet *p)
 {
-    struct str own = {s->id, ID_LEN};
-    struct broadcast to = {.rooms = &own, .n_rooms = 1};
+    struct broadcast to = {.rooms = &s->member.id, .n_rooms = 1};
     uint64_t offset = recovery_record(adapter_recovery(s->ns->adapter),
                                       now_of(s->ns), p, &to);
     /* Not before what it has missed, and then it is a part of that. */

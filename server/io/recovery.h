@@ -15,7 +15,8 @@ struct recovery_session *recovery_wanted(struct client *c,
                                          const struct packet_head *h,
                                          const struct json *tape);
 /* The new socket has a session from now on: the one that was wanted, or a new
- * one. Nothing when there is no recovery. */
+ * one. Nothing when there is no recovery, and for clients of protocol 3, which
+ * have no way to ask for it. */
 void recovery_attach(struct sio_socket *s, struct recovery_session *wanted);
 /* The socket is about to be told that it is connected: sends what it has
  * missed. False: that is not there any more, and the connection has ended. */

@@ -261,6 +261,7 @@ static void start_engine(struct sio_server *srv)
         .http_compression_bytes = s->http_compression_threshold_bytes,
         .message_deflate = s->per_message_deflate,
         .message_deflate_bytes = s->deflate_threshold_bytes,
+        .allow_eio3 = s->allow_eio3,
         .cors = {s->cors_origins, s->cors_credentials, s->cors_enforce},
     };
     srv->parser =

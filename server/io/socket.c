@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "common/id.h"
 #include "common/mem.h"
 #include "common/metrics.h"
 #include "common/utf8.h"
@@ -43,24 +44,46 @@ static void socket_destroy(struct loop_task *t)
     mem_free(s);
 }
 
+enum { ID_MAX = 1 << 20 };
+
+/* Random; clients of protocol 3 derive theirs from the session's. */
+static void make_id(const struct client *c, const struct sio_namespace *ns,
+                    struct buf *out)
+{
+    if (!client_is_old(c)) {
+        id_random(buf_space(out, ID_LEN), ID_LEN);
+        buf_commit(out, ID_LEN);
+        return;
+    }
+    if (ns->name.len > 1) {
+        buf_add(out, ns->name);
+        buf_addc(out, '#');
+    }
+    buf_add(out, session_sid(c->session));
+}
+
 struct sio_socket *socket_new(struct client *c, struct sio_namespace *ns,
                               struct str auth, struct recovery_session *wanted)
 {
-    struct sio_socket *s = mem_zalloc(sizeof(*s));
+    struct buf id;
+    buf_init(&id, ID_MAX);
+    if (wanted)
+        buf_add(&id, (struct str){wanted->id, sizeof(wanted->id)});
+    else
+        make_id(c, ns, &id);
+    struct sio_socket *s = mem_zalloc(sizeof(*s) + id.len + 1);
+    memcpy(s->id, buf_ptr(&id), id.len);
     s->client = c;
     s->ns = ns;
     list_init(&s->waiting);
     list_init(&s->owed);
     loop_task_init(&s->task, socket_destroy);
-    if (wanted)
-        memcpy(s->id, wanted->id, ID_LEN);
-    else
-        id_random(s->id, ID_LEN);
     if (auth.len)
         s->auth = bytes_new(auth);
     list_insert(&c->sockets, &s->of_client);
     c->n_sockets++;
-    adapter_add(ns->adapter, &s->member, (struct str){s->id, ID_LEN});
+    adapter_add(ns->adapter, &s->member, (struct str){s->id, id.len});
+    buf_fini(&id);
     recovery_attach(s, wanted);
     return s;
 }
@@ -76,7 +99,8 @@ void socket_connected(struct sio_socket *s)
     client_joined(s->client);
     struct buf b;
     buf_init(&b, 128);
-    recovery_reply(s, &b);
+    if (!client_is_old(s->client))
+        recovery_reply(s, &b);
     socket_send(s, PACKET_CONNECT, PACKET_NO_ACK, buf_str(&b), NULL, 0);
     buf_fini(&b);
     struct handler_walk w;

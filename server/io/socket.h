@@ -8,7 +8,6 @@
 #ifndef CONFAB_SERVER_IO_SOCKET_H
 #define CONFAB_SERVER_IO_SOCKET_H
 
-#include "common/id.h"
 #include "server/io/client.h"
 #include "server/io/namespace.h"
 
@@ -32,7 +31,7 @@ struct sio_socket {
     struct loop_task task;
     uint8_t state;
     bool ending, recovered;
-    char id[ID_LEN + 1];
+    char id[]; /* NUL follows */
 };
 
 /* Connected, and not on its way out. */

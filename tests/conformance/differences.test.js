@@ -6,8 +6,9 @@ const { describe, test } = require('node:test');
 const assert = require('node:assert/strict');
 const { REFERENCE, startFixture } = require('../lib/servers');
 const { serving } = require('../lib/suite');
-const { Connection, request, requestText, get } = require('../lib/raw');
+const { Connection, WebSocketConnection, request, requestText, get } = require('../lib/raw');
 const { Talk } = require('../lib/talk');
+const { sleep } = require('../lib/until');
 const { P, W, polled, opened, isOk, isHandshake } = require('../lib/conformance');
 
 const server = serving(startFixture, { set: { 'engine.max_payload_bytes': 5000 } });
@@ -200,5 +201,80 @@ describe('recovery', () => {
     ws.text(`40/private,${t.pidAnd()}`);
     const first = await ws.textFrame();
     assert.match(first, pick({ confab: /^44.*no token/, official: /^42.*"e"/ }));
+  });
+});
+
+// ---- protocol 3 and JSONP ------------------------------------------------------
+
+const P3 = P.replace('EIO=4', 'EIO=3');
+const OLD = { 'engine.allow_eio3': true };
+
+describe('protocol 3', () => {
+  const old = serving(startFixture, { set: OLD });
+  const ECHO = '421["echo",1]';
+  const TAKEN = '431[1]';
+  const OCTETS = { 'Content-Type': 'application/octet-stream' };
+
+  // body, its headers, what stands in the next poll
+  const PAYLOADS = {
+    'a length in another notation: closed, or taken': [`0xd:${ECHO}`, {}, { confab: CLOSED, official: TAKEN }],
+    'octets that end too early: closed, or taken': [
+      Buffer.concat([Buffer.from([0, 9, 9, 255]), Buffer.from(ECHO)]), OCTETS, { confab: CLOSED, official: TAKEN }],
+    'surrogates in octets: closed, or replaced': [
+      Buffer.concat([Buffer.from([0, 1, 9, 255]), Buffer.from('421["echo",1,"'), Buffer.from('eda080', 'hex'),
+        Buffer.from('"]')]), OCTETS, { confab: CLOSED, official: '431[1,"\ufffd"]' }],
+  };
+  for (const [name, [body, headers, expected]] of Object.entries(PAYLOADS)) {
+    test(name, async () => {
+      const path = `${P3}&sid=${/"sid":"([^"]+)"/.exec(String((await get(old, P3)).body))[1]}`;
+      await get(old, path); // the CONNECT and the greeting
+      isOk(await request(old, 'POST', path, { headers, body }));
+      const r = await get(old, path);
+      const seen = r.status === 400 ? CLOSED : /43.*/.exec(String(r.body))[0];
+      assert.equal(seen, pick(expected));
+    });
+  }
+
+  test('the path of a namespace is as it was sent, or as of a URL', async () => {
+    const ws = await WebSocketConnection.open(old, W.replace('EIO=4', 'EIO=3'));
+    for (let i = 0; i < 3; i++) await ws.textFrame(); // open, CONNECT, the greeting
+    ws.text('40/x/../custom');
+    assert.equal(await ws.textFrame(), pick({
+      confab: '44/x/../custom,{"message":"Invalid namespace"}', official: '40/custom,' }));
+  });
+});
+
+describe('a client of protocol 3 that falls silent after its upgrade', () => {
+  const hasty = serving(startFixture, {
+    set: { ...OLD, 'engine.ping_interval_ms': 100, 'engine.ping_timeout_ms': 100 } });
+
+  test('is ended, or kept', async () => {
+    const { sid } = JSON.parse(/\{.*\}/.exec(String((await get(hasty, P3)).body))[0]);
+    const ws = await WebSocketConnection.open(hasty, `${P3.replace('polling', 'websocket')}&sid=${sid}`);
+    ws.text('2probe');
+    assert.equal(await ws.textFrame(), '3probe');
+    ws.text('5');
+    const begin = Date.now();
+    while (!ws.ended && Date.now() - begin < 1000) await sleep(20);
+    assert.equal(ws.ended || ws.buffer.includes(Buffer.from([0x88, 0])), !REFERENCE);
+  });
+});
+
+describe('JSONP', () => {
+  const old = serving(startFixture, { set: OLD });
+
+  test('needs engine.allow_eio3, or nothing', async () =>
+    assert.match(String((await get(server, `${P}&j=0`)).body),
+      pick({ confab: /^0\{/, official: /^___eio\[0\]/ })));
+
+  test('binary without b64: base64, or a description of a buffer', async () => {
+    const script = `${P3}&j=0`;
+    const path = `${script}&sid=${/"sid\\":\\"([^"\\]+)/.exec(String((await get(old, script)).body))[1]}`;
+    await get(old, path);
+    const packets = `451-1["echo",${PLACEHOLDER}]`;
+    const body = `d=${encodeURIComponent(`${packets.length}:${packets}6:b4AQID`)}`;
+    isOk(await request(old, 'POST', path, { body }));
+    assert.match(String((await get(old, path)).body),
+      pick({ confab: /6:b4AQID"\);$/, official: /\{"type":"Buffer"/ }));
   });
 });

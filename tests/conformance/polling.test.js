@@ -10,7 +10,7 @@ const { Connection, request, requestText, get } = require('../lib/raw');
 const { SLOW } = require('../lib/until');
 const {
   P, isError, isEmpty, isOk, reasonOf, polled, parked, isKnown, forgotten, works,
-  postAs, notBuilt,
+  postAs, sidOf,
 } = require('../lib/conformance');
 
 const MAX = 5000;
@@ -260,8 +260,60 @@ test('50 old browsers get X-XSS-Protection', async () => {
   assert.equal((await postAs(s, old)).headers['x-xss-protection'], '0');
 });
 
-notBuilt('51 JSONP', 'JSONP, which no v4 client uses', async () => {
-  assert.match(String((await get(server, `${P}&j=3`)).body), /^___eio\[3\]\("0\{\\"sid\\":.*\);$/);
+describe('JSONP', () => {
+  const old = serving(startFixture, { set: { 'engine.allow_eio3': true } });
+  const J = `${P}&j=3&b64=1`;
+  const FORM = { 'Content-Type': 'application/x-www-form-urlencoded' };
+  const script = (r) => {
+    assert.equal(r.status, 200);
+    assert.equal(r.headers['content-type'], 'text/plain; charset=UTF-8');
+    const m = /^___eio\[(\d*)\]\((".*")\);$/.exec(String(r.body));
+    assert.ok(m, String(r.body));
+    return { index: m[1], source: m[2], payload: JSON.parse(m[2]) };
+  };
+  // what the client writes into its form
+  const form = (payload) => `d=${encodeURIComponent(payload.replace(/\\n/g, '\\\\n').replace(/\n/g, '\\n'))}`;
+  const submit = (path, body) => request(old, 'POST', path, { headers: FORM, body });
+
+  async function begun() {
+    const { payload } = script(await get(old, J));
+    const path = `${J}&sid=${sidOf(payload)}`;
+    isOk(await submit(path, form('40')));
+    let seen = '';
+    while (!seen.includes('42["auth"')) seen += script(await get(old, path)).payload;
+    return path;
+  }
+
+  test('51 JSONP: the handshake calls the function of that index', async () => {
+    const { index, payload } = script(await get(old, J));
+    assert.equal(index, '3');
+    assert.match(payload, /^0\{"sid":"/);
+    assert.equal(script(await get(old, `${P}&j=a1b2(`)).index, '12');
+    assert.equal(script(await get(old, `${P}&j=`)).index, '');
+  });
+
+  test('51 JSONP: packets up in a form, down in a script', async () => {
+    const path = await begun();
+    const text = ['\n', '\\n', '\\\n', '\\', '+ &=%', '\u2028\u2029', 'é\u{1f600}', '<"\''];
+    isOk(await submit(path, form(`42${JSON.stringify(['message', ...text])}`)));
+    const { source, payload } = script(await get(old, path));
+    assert.deepEqual(JSON.parse(payload.slice(2)), ['message-back', ...text]);
+    assert.match(source, /\\u2028\\u2029/);
+    assert.doesNotMatch(source, /[\u2028\u2029]/);
+  });
+
+  test('51 JSONP: binary is base64', async () => {
+    const path = await begun();
+    isOk(await submit(path, form(`${ATTACHED}\x1ebAQID`)));
+    assert.equal(script(await get(old, path)).payload, `${ATTACHED_BACK}\x1ebAQID`);
+  });
+
+  test('51 JSONP: a form without one d is no payload', async () => {
+    const path = await begun();
+    for (const body of ['', 'x=42["message"]', 'd=x&d=x']) isOk(await submit(path, body));
+    isOk(await submit(path, form('42["message"]')));
+    assert.equal(script(await get(old, path)).payload, '42["message-back"]');
+  });
 });
 
 test('52 base64 without padding, or of the alphabet for URLs', async () => {

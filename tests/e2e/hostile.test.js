@@ -158,12 +158,42 @@ describe('HTTP', () => {
     'HTTP/9.9': `GET ${P} HTTP/9.9\r\nHost: x\r\n\r\n`,
     'an unknown method': `BREW ${P} HTTP/1.1\r\nHost: x\r\n\r\n`,
     'no request at all': 'hello there\r\n\r\n',
+    'an upgrade with a body': `GET ${W} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n`
+      + 'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nContent-Length: 5\r\n\r\nhello',
+    'an upgrade with a chunked body': `GET ${W} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n`
+      + 'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
     'TLS': '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n',
   };
   for (const [name, text] of Object.entries(smuggling)) {
     test(`${name}: refused and closed`, CONFAB_ONLY, async () =>
       refuses(text, [400, 405, 413, 414, 431, 501, 505]));
   }
+
+  test('a folded header is refused wherever it is cut', CONFAB_ONLY, async () => {
+    const all = Buffer.from('GET /healthz HTTP/1.1\r\nHost: x\r\nX: a\r\n \t b\r\n\r\n');
+    const from = all.indexOf('X: a');
+    for (let at = from; at < from + 12; at++) {
+      const c = new Connection(server);
+      await new Promise((resolve) => { c.socket.write(all.subarray(0, at), resolve); });
+      await request(server, 'GET', '/healthz'); // meanwhile the first part is read
+      c.write(all.subarray(at));
+      assert.equal((await c.response()).status, 400, `cut at ${at - from}`);
+      c.destroy();
+    }
+  });
+
+  test('a request in pieces behind an upgrade that was not taken', CONFAB_ONLY, async () => {
+    const c = new Connection(server);
+    c.write(requestText('GET', '/healthz', { Connection: 'Upgrade', Upgrade: 'x' }));
+    assert.equal((await c.response()).status, 200);
+    for (const part of ['GET /hea', 'lthz HTT', 'P/1.1\r\nHo', 'st: x\r\n', '\r\n']) {
+      assert.equal(c.buffer.length, 0, 'no answer before the request is whole');
+      await new Promise((resolve) => { c.socket.write(part, resolve); });
+      await request(server, 'GET', '/healthz'); // meanwhile this part is read
+    }
+    assert.equal((await c.response()).status, 200);
+    c.destroy();
+  });
 
   test('a chunked body with an extension of 100 KB', CONFAB_ONLY, async () => {
     const s = await PollingSession.open(server, { poll: false });

@@ -46,6 +46,7 @@ static void start(void)
     sio_server_set(server, "listen.host=127.0.0.1");
     sio_server_set(server, "listen.port=0");
     sio_server_set(server, "engine.max_payload_bytes=10000");
+    sio_server_set(server, "engine.allow_eio3=true");
     sio_server_set(server, "engine.per_message_deflate=true");
     sio_server_set(server, "engine.deflate_threshold_bytes=16");
     int rc = sio_server_listen(server);
@@ -84,6 +85,16 @@ static void frame(unsigned op, const uint8_t *p, size_t n)
     put(out, at + n);
 }
 
+/* `old`: of protocol 3. */
+static void begin(bool old)
+{
+    char request[sizeof(upgrade)];
+    memcpy(request, upgrade, sizeof(upgrade));
+    if (old)
+        *strchr(request, '4') = '3';
+    put(request, sizeof(upgrade) - 1);
+}
+
 /* Each record: a byte of opcode, a byte of length, the payload. */
 static void frames(const uint8_t *p, size_t n)
 {
@@ -99,7 +110,6 @@ static void frames(const uint8_t *p, size_t n)
 /* Packets separated by 0x1e; one that begins with 'B' goes as binary. */
 static void packets(const uint8_t *p, size_t n)
 {
-    frame(0x81, (const uint8_t *)"40", 2);
     while (n > 0) {
         const uint8_t *end = memchr(p, 0x1e, n);
         size_t len = end ? (size_t)(end - p) : n;
@@ -127,11 +137,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (data[0] % 3 == 0) {
         put(data + 1, size - 1);
     } else {
-        put(upgrade, sizeof(upgrade) - 1);
-        if (data[0] % 3 == 1)
+        bool old = data[0] & 0x80;
+        begin(old);
+        if (data[0] % 3 == 1) {
             frames(data + 1, size - 1);
-        else
+        } else {
+            if (!old) /* the others are connected already */
+                frame(0x81, (const uint8_t *)"40", 2);
             packets(data + 1, size - 1);
+        }
     }
     close(peer);
     for (int i = 0; i < 4; i++)

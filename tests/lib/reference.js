@@ -31,6 +31,7 @@ function serverOptions(set) {
     upgradeTimeout: number('engine.upgrade_timeout_ms'),
     maxHttpBufferSize: number('engine.max_payload_bytes'),
     connectTimeout: number('engine.connect_timeout_ms'),
+    allowEIO3: set['engine.allow_eio3'] === 'true' || undefined,
     parser: set['engine.parser'] === 'msgpack' ? require('socket.io-msgpack-parser') : undefined,
   };
   if (set['recovery.enabled'] === 'true') {

@@ -51,13 +51,20 @@ async function startNode({ set = {}, redis, name, env, port = 0, args = [] } = {
 }
 
 // The test program on the public API (tests/fixture).
-async function startFixture({ set = {}, redis, name } = {}) {
+async function startFixture({ set = {}, redis, name, profile, parser } = {}) {
   if (REFERENCE) return startReference({ app: 'fixture', set, redis, name });
   const args = ['--port', '0', ...assignments(set)];
+  if (profile) args.push('--profile', profile);
+  if (parser) args.push('--parser', parser);
   if (redis) args.push('--redis', redis.url || redis);
   return ready(new Process(name || 'fixture', path.join(BUILD, 'tests/fixture'),
     args));
 }
+
+// A WebSocket server that sends back what it gets (tests/fixture/echo.c).
+const startEcho = ({ deflate = false } = {}) =>
+  ready(new Process('echo', path.join(BUILD, 'tests/fixture'),
+    ['--profile', 'echo', '--port', '0', '--host', '127.0.0.1', ...(deflate ? ['--deflate'] : [])]));
 
 // An official server with the official Redis adapter and the fixture's events.
 const startNodeJsPeer = ({ redis, set, name = 'nodejs' }) =>
@@ -76,5 +83,5 @@ async function startRedis({ port } = {}) {
 
 module.exports = {
   REFERENCE, ROOT, BUILD, startNode, startFixture, startReference,
-  startNodeJsPeer, startRedis, freePort, ready, assignments,
+  startEcho, startNodeJsPeer, startRedis, freePort, ready, assignments,
 };
