@@ -8,7 +8,7 @@ const msgpack = require('socket.io-msgpack-parser');
 const { REFERENCE, startFixture, startNode, startRedis } = require('../lib/servers');
 const { serving, onEachTransport, CONFAB_ONLY, join, settle } = require('../lib/suite');
 const { client, connected, connect, alsoConnect, refused, ask } = require('../lib/clients');
-const { get } = require('../lib/raw');
+const { WebSocketConnection, get } = require('../lib/raw');
 const { until, sleep, SLOW } = require('../lib/until');
 const { Gate } = require('../lib/gate');
 
@@ -444,6 +444,31 @@ describe('with Redis', () => {
     await back(s);
     assert.deepEqual([s.recovered, s.id === id], [false, false]);
   });
+});
+
+describe('a client of protocol 3', () => {
+  const old = serving(startFixture, { set: { ...SET, 'engine.allow_eio3': true } });
+
+  test('has no pid, and its id cannot be taken with one', async () => {
+    const modern = await join(old);
+    const path = '/socket.io/?EIO=3&transport=websocket';
+    const ws = await WebSocketConnection.open(old, path);
+    await ws.textFrame(); // the handshake
+    assert.equal(await ws.textFrame(), '40');
+    assert.match(await ws.textFrame(), /^42\["auth"/);
+    ws.text(`40/custom?pid=${modern._pid}&offset=${modern._lastOffset}`);
+    assert.match(await ws.textFrame(), /^40\/custom/);
+    await tell(modern, { event: 'e' }, 1);
+    assert.match(await nextEvent(ws), /^42\["e",1,"[\w.-]+"\]$/);
+    assert.equal(modern.connected, true);
+  });
+
+  async function nextEvent(ws) {
+    for (;;) {
+      const packet = await ws.textFrame();
+      if (packet.startsWith('42["')) return packet;
+    }
+  }
 });
 
 describe('without recovery.enabled', () => {
