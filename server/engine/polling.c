@@ -68,8 +68,8 @@ static void make_script(const struct session *s, struct str payload,
 }
 
 static void send_payload(struct session *s, struct http_request *r,
-                         const char *type, struct str body,
-                         struct str headers, bool compress)
+                         const char *type, struct str body, struct str headers,
+                         bool compress)
 {
     struct buf script, encoded;
     buf_init(&script, 0);
