@@ -15,19 +15,26 @@ struct delivery {
     struct adapter *a;
     struct packet *p;
     bool is_volatile;
+    uint64_t offset;
 };
 
 static void deliver_one(void *arg, struct member *m)
 {
     const struct delivery *d = arg;
-    d->a->ops->deliver(d->a->host, m, d->p, d->is_volatile);
+    bool sent = d->a->ops->deliver(d->a->host, m, d->p, d->is_volatile);
+    if (d->offset && sent && m->session)
+        recovery_sent(m->session, d->offset);
 }
 
 /* Where our own broadcasts and those of other nodes meet. */
 static size_t deliver(struct adapter *a, struct packet *p,
                       const struct broadcast *b)
 {
-    struct delivery d = {a, p, b->is_volatile};
+    struct delivery d = {a, p, b->is_volatile, 0};
+    if (a->recovery && p->type == PACKET_EVENT && p->ack == PACKET_NO_ACK &&
+        !b->is_volatile)
+        d.offset =
+            recovery_record(a->recovery, loop_now(a->cluster->loop), p, b);
     return rooms_select(&a->rooms, b->rooms, b->n_rooms, b->except, b->n_except,
                         deliver_one, &d);
 }
@@ -108,6 +115,11 @@ struct rooms *adapter_rooms(struct adapter *a)
     return &a->rooms;
 }
 
+struct recovery_nsp *adapter_recovery(const struct adapter *a)
+{
+    return a->recovery;
+}
+
 void adapter_add(struct adapter *a, struct member *m, struct str id)
 {
     rooms_add(&a->rooms, m, id);
@@ -174,6 +186,8 @@ struct adapter *adapter_new(struct cluster *c, struct str nsp,
     buf_init(&a->base, UINT32_MAX);
     buf_init(&a->pattern, UINT32_MAX);
     map_put(&c->by_nsp, &a->by_nsp);
+    if (c->recovery)
+        a->recovery = recovery_open(c->recovery, nsp);
     if (!c->pubsub)
         return a;
     wire_classic_base(c->prefix, a->nsp, &a->base);
@@ -190,6 +204,8 @@ void adapter_free(struct adapter *a)
     struct cluster *c = a->cluster;
     assert(a->rooms.everyone.n == 0);
     presence_clear_namespace(c->presence, a->nsp);
+    if (a->recovery)
+        recovery_close(a->recovery);
     map_remove(&c->by_nsp, &a->by_nsp);
     if (c->pubsub) {
         redis_pubsub_unsubscribe(c->pubsub, buf_str(&a->pattern), true);

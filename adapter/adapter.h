@@ -34,6 +34,7 @@ struct adapter_settings {
     uint32_t lease_ms;          /* a node not heard for so long is gone */
     uint32_t json_depth;        /* deepest nesting that is forwarded */
     uint32_t max_message_bytes; /* largest message accepted from Redis */
+    const struct recovery_settings *recovery; /* NULL: there is none */
 };
 
 /* What selects the receivers of a broadcast, and how it is sent. */
@@ -48,8 +49,9 @@ struct broadcast {
 
 /* What an adapter asks of the namespace that hosts it. */
 struct adapter_host {
-    /* Queues the packet for one socket. Must not change rooms or members. */
-    void (*deliver)(void *host, struct member *to, struct packet *p,
+    /* Queues the packet for one socket; false when it cannot. Must not change
+     * rooms or members. */
+    bool (*deliver)(void *host, struct member *to, struct packet *p,
                     bool is_volatile);
     /* A presence entry (below) of this or another node came or went. Must not
      * change presence. */
@@ -59,6 +61,8 @@ struct adapter_host {
 
 struct cluster;
 struct adapter;
+struct recovery_settings;
+struct recovery_nsp;
 
 /* NULL with a sentence in err (CONFIG_ERR_MAX bytes) when the settings cannot
  * work. Redis need not be reachable: connecting goes on in the background. */
@@ -80,6 +84,9 @@ struct adapter *adapter_new(struct cluster *c, struct str nsp,
 /* Members must be gone. */
 void adapter_free(struct adapter *a);
 struct rooms *adapter_rooms(struct adapter *a);
+/* The namespace's part of recovery.h; NULL when sessions cannot be recovered,
+ * which only the memory adapter can. */
+struct recovery_nsp *adapter_recovery(const struct adapter *a);
 
 void adapter_add(struct adapter *a, struct member *m, struct str id);
 /* Leaves all rooms and drops the member's presence entries. */
@@ -87,7 +94,8 @@ void adapter_remove(struct adapter *a, struct member *m);
 void adapter_join(struct adapter *a, struct member *m, struct str room);
 void adapter_leave(struct adapter *a, struct member *m, struct str room);
 
-/* Publishes (unless local) and delivers to local members. Returns the number of
+/* Publishes (unless local) and delivers to local members. An event that can be
+ * recovered gets its offset: such a packet must be new. Returns the number of
  * local receivers. */
 size_t adapter_broadcast(struct adapter *a, struct packet *p,
                          const struct broadcast *b);

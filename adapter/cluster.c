@@ -2,13 +2,18 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "common/id.h"
 #include "common/mem.h"
 #include "common/metrics.h"
 #include "common/mp.h"
 
-enum { BAD_LOGS_PER_MINUTE = 6, NAME_MAX_BYTES = 64 };
+enum {
+    BAD_LOGS_PER_MINUTE = 6,
+    NAME_MAX_BYTES = 64,
+    RECOVERY_EXPIRE_MS = 10000, /* how often, at most */
+};
 
 static struct str nsp_key(const struct map_node *n)
 {
@@ -150,11 +155,34 @@ static int start_redis(struct cluster *c, const struct adapter_settings *s,
     return 0;
 }
 
+/* ---- recovery ------------------------------------------------------------ */
+
+static void on_recovery_timer(struct timer *t)
+{
+    struct cluster *c = container_of(t, struct cluster, recovery_timer);
+    recovery_expire(c->recovery, loop_now(c->loop));
+    loop_timer(c->loop, t, c->recovery_every_ms);
+}
+
+static void start_recovery(struct cluster *c, const struct recovery_settings *s)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    c->recovery = recovery_new(s, (uint64_t)now.tv_sec * 1000000 +
+                                      (uint64_t)now.tv_nsec / 1000);
+    c->recovery_every_ms = s->max_disconnection_ms < RECOVERY_EXPIRE_MS
+                               ? s->max_disconnection_ms
+                               : RECOVERY_EXPIRE_MS;
+    loop_timer(c->loop, &c->recovery_timer, c->recovery_every_ms);
+}
+
 /* ---- life ---------------------------------------------------------------- */
 
 static void destroy(struct cluster *c)
 {
     timer_stop(&c->presence_timer);
+    timer_stop(&c->recovery_timer);
+    recovery_free(c->recovery);
     redis_pubsub_free(c->pubsub);
     presence_free(c->presence);
     redis_url_fini(&c->url);
@@ -191,6 +219,7 @@ struct cluster *cluster_new(struct loop *l, const struct adapter_settings *s,
     buf_init(&c->payload, s->max_message_bytes);
     buf_init(&c->presence_channel, UINT32_MAX);
     timer_init(&c->presence_timer, on_presence_timer);
+    timer_init(&c->recovery_timer, on_recovery_timer);
     char node[PRESENCE_NODE_LEN];
     id_hex(node, sizeof(node));
     c->presence =
@@ -200,6 +229,8 @@ struct cluster *cluster_new(struct loop *l, const struct adapter_settings *s,
         destroy(c);
         return NULL;
     }
+    if (s->type == ADAPTER_MEMORY && s->recovery)
+        start_recovery(c, s->recovery);
     return c;
 }
 
@@ -237,4 +268,6 @@ void cluster_metrics(struct cluster *c)
     metrics_set(M_PRESENCE_PEERS, presence_peers(c->presence));
     metrics_set(M_REDIS_UP, c->pubsub && redis_pubsub_usable(c->pubsub));
     metrics_set(M_REDIS_QUEUED, c->pubsub ? redis_pubsub_queued(c->pubsub) : 0);
+    if (c->recovery)
+        recovery_metrics(c->recovery);
 }

@@ -10,6 +10,7 @@
 
 #include "adapter/adapter.h"
 #include "adapter/presence.h"
+#include "adapter/recovery.h"
 #include "adapter/redis_pubsub.h"
 #include "adapter/wire_classic.h"
 #include "common/log.h"
@@ -31,6 +32,10 @@ struct cluster {
     struct timer presence_timer;
     struct buf presence_channel;
 
+    struct recovery *recovery; /* NULL when there is none */
+    struct timer recovery_timer;
+    uint32_t recovery_every_ms;
+
     struct json tape; /* work space for publishing */
     struct buf channel, payload;
     struct log_gate bad_gate;
@@ -45,6 +50,7 @@ struct adapter {
     struct str nsp;
     struct buf base;    /* P#N# */
     struct buf pattern; /* empty for the memory adapter */
+    struct recovery_nsp *recovery;
     char uid[ADAPTER_UID_LEN];
 };
 

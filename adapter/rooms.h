@@ -13,6 +13,7 @@
 #include "common/map.h"
 
 struct room;
+struct recovery_session;
 
 struct membership {
     struct room *room;
@@ -26,6 +27,7 @@ struct member {
     uint16_t n_in, cap_in;
     uint32_t everyone_slot;
     uint32_t mark; /* last selection that has seen it: rooms.selection */
+    struct recovery_session *session; /* NULL: it cannot be recovered */
 };
 
 struct room {

@@ -109,7 +109,40 @@
     X(M_REDIS_QUEUED, GAUGE, "confab_redis_queued_bytes",                      \
       "bytes waiting to be published")                                         \
     X(M_PRESENCE_PEERS, GAUGE, "confab_presence_peers",                        \
-      "other nodes heard within their lease")
+      "other nodes heard within their lease")                                  \
+    X(M_RECOVERY_SESSIONS, GAUGE, "confab_recovery_sessions",                  \
+      "sessions kept for clients that may come back")                          \
+    X(M_RECOVERY_PACKETS, GAUGE, "confab_recovery_packets",                    \
+      "events kept for clients that come back")                                \
+    X(M_RECOVERY_PACKET_BYTES, GAUGE, "confab_recovery_packet_bytes",          \
+      "memory of these events")                                                \
+    X(M_RECOVERED, COUNTER, "confab_recoveries_total{result=\"recovered\"}",   \
+      "attempts to recover a session")                                         \
+    X(M_RECOVERY_NO_PID, COUNTER,                                              \
+      "confab_recoveries_total{result=\"unknown pid\"}",                       \
+      "attempts to recover a session")                                         \
+    X(M_RECOVERY_NO_OFFSET, COUNTER,                                           \
+      "confab_recoveries_total{result=\"unknown offset\"}",                    \
+      "attempts to recover a session")                                         \
+    X(M_RECOVERY_EXPIRED, COUNTER,                                             \
+      "confab_recoveries_total{result=\"expired\"}",                           \
+      "attempts to recover a session")                                         \
+    X(M_RECOVERY_TRIMMED, COUNTER,                                             \
+      "confab_recoveries_total{result=\"trimmed\"}",                           \
+      "attempts to recover a session")                                         \
+    X(M_RECOVERY_TOO_MUCH, COUNTER,                                            \
+      "confab_recoveries_total{result=\"too much\"}",                          \
+      "attempts to recover a session")                                         \
+    X(M_RECOVERY_REPLAYED, COUNTER, "confab_recovery_replayed_total",          \
+      "missed events that were sent")                                          \
+    X(M_RECOVERY_TAKEOVERS, COUNTER, "confab_recovery_takeovers_total",        \
+      "connections ended because their client had come back on another")       \
+    X(M_RECOVERY_DROPPED_PACKETS, COUNTER,                                     \
+      "confab_recovery_dropped_total{what=\"packet\"}",                        \
+      "events and sessions forgotten before their time, for lack of room")     \
+    X(M_RECOVERY_DROPPED_SESSIONS, COUNTER,                                    \
+      "confab_recovery_dropped_total{what=\"session\"}",                       \
+      "events and sessions forgotten before their time, for lack of room")
 
 #define METRIC_ENUM(sym, kind, name, help) sym,
 enum metric { METRICS(METRIC_ENUM) METRIC_COUNT };

@@ -30,6 +30,13 @@ struct packet *packet_ref(struct packet *p)
     return p;
 }
 
+void packet_set_offset(struct packet *p, struct str offset)
+{
+    assert(offset.len <= PACKET_OFFSET_MAX && !p->encoded[0] && !p->encoded[1]);
+    memcpy(p->offset, offset.p, offset.len);
+    p->offset_len = (uint8_t)offset.len;
+}
+
 void packet_unref(struct packet *p)
 {
     if (!p || --p->refs > 0)

@@ -127,6 +127,20 @@ static const struct config_field fields[] = {
         "acknowledgements awaited from one socket"),
     U32("limits.publish_queue_bytes", publish_queue_bytes, "16000000", 1024,
         1 << 30, "waiting for Redis before publishes are given up"),
+    BOOL("recovery.enabled", recovery_enabled, "false",
+         "clients that lost their connection may take up where they were"),
+    U32("recovery.max_disconnection_ms", max_disconnection_ms, "120000", 50,
+        86400000, "how long a client may be away"),
+    BOOL("recovery.skip_middlewares", recovery_skip_middlewares, "true",
+         "who comes back was admitted before"),
+    U32("recovery.packets", recovery_packets, "50000", 1, 1 << 24,
+        "events kept, of all namespaces together"),
+    U32("recovery.bytes", recovery_bytes, "32000000", 1024, 1 << 30,
+        "memory of these events; beyond, the oldest go"),
+    U32("recovery.session_bytes", recovery_session_bytes, "16000000", 1024,
+        1 << 30, "memory of those who may come back; beyond, the oldest go"),
+    U32("recovery.missed_bytes", recovery_missed_bytes, "500000", 64, 1 << 30,
+        "events that one client may have missed; beyond, it starts anew"),
     U32("cluster.lease_ms", lease_ms, "4000", 400, 600000,
         "a node not heard for so long is gone from presence"),
     ENUM("log.level", log_level, "info", levels, "error, warn, info or debug"),
@@ -153,6 +167,31 @@ static bool names_no_origin(const char *origins)
     return false;
 }
 
+static int check_proxies(const struct settings *s, char err[CONFIG_ERR_MAX])
+{
+    struct forwarded proxies;
+    struct str bad;
+    int rc = forwarded_init(&proxies, str_of(s->trusted_proxies), &bad);
+    forwarded_fini(&proxies);
+    if (rc < 0)
+        snprintf(err, CONFIG_ERR_MAX,
+                 "engine.trusted_proxies: \"%.*s\" is no address or network, "
+                 "as 10.0.0.0/8 is",
+                 STR_ARG(bad));
+    return rc < 0 ? ERR_CONFIG : 0;
+}
+
+static int check_sizes(const struct settings *s, char err[CONFIG_ERR_MAX])
+{
+    if (s->recovery_enabled && s->recovery_missed_bytes > s->output_queue_bytes)
+        return wrong(err, "recovery.missed_bytes is larger than "
+                          "limits.output_queue_bytes");
+    if (s->request_line_bytes > s->header_bytes)
+        return wrong(err, "limits.request_line_bytes is larger than "
+                          "limits.header_bytes");
+    return 0;
+}
+
 int settings_check(const struct settings *s, char err[CONFIG_ERR_MAX])
 {
     struct str path = str_of(s->engine_path);
@@ -174,19 +213,6 @@ int settings_check(const struct settings *s, char err[CONFIG_ERR_MAX])
         return wrong(err, "engine.cookie is no name for a cookie");
     if (!http_value_valid(str_of(s->cookie_attributes)))
         return wrong(err, "engine.cookie_attributes has a control character");
-    struct forwarded proxies;
-    struct str bad;
-    int rc = forwarded_init(&proxies, str_of(s->trusted_proxies), &bad);
-    forwarded_fini(&proxies);
-    if (rc < 0) {
-        snprintf(err, CONFIG_ERR_MAX,
-                 "engine.trusted_proxies: \"%.*s\" is no address or network, "
-                 "as 10.0.0.0/8 is",
-                 STR_ARG(bad));
-        return ERR_CONFIG;
-    }
-    if (s->request_line_bytes > s->header_bytes)
-        return wrong(err, "limits.request_line_bytes is larger than "
-                          "limits.header_bytes");
-    return 0;
+    int rc = check_proxies(s, err);
+    return rc < 0 ? rc : check_sizes(s, err);
 }

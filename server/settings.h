@@ -60,6 +60,14 @@ struct settings {
     uint32_t pending_acks;
     uint32_t publish_queue_bytes;
 
+    bool recovery_enabled;
+    uint32_t max_disconnection_ms;
+    bool recovery_skip_middlewares;
+    uint32_t recovery_packets;
+    uint32_t recovery_bytes;
+    uint32_t recovery_session_bytes;
+    uint32_t recovery_missed_bytes;
+
     uint32_t lease_ms;
     uint32_t log_level; /* enum log_level */
     uint32_t log_format;

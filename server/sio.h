@@ -474,6 +474,23 @@ SIO_API const char *sio_address(const struct sio_socket *s);
 /* The auth object that came with CONNECT; an empty object when none did. Valid
  * inside the handler, until the next call. */
 SIO_API struct sio_value sio_auth(struct sio_socket *s);
+/* Recovery (recovery.enabled; with the memory adapter, on one node): a client
+ * that lost its connection and comes back within recovery.max_disconnection_ms
+ * is the socket that it was: same id, rooms and data (not the context), and it
+ * first gets the events that it has missed. Events that are volatile or ask for
+ * an acknowledgement are not kept; all others reach clients with one more
+ * argument at their end, a string, by which the client remembers where it was.
+ * When anything of what was missed cannot be sent any more, it is an ordinary
+ * new socket.
+ *
+ * To handlers a recovered socket is a new struct sio_socket: the disconnect
+ * handlers were called when the connection was lost, the connection handlers
+ * are called again; presence entries are gone and the application sets them
+ * anew. Middlewares are skipped (recovery.skip_middlewares). A client that
+ * comes back while its old connection is still open, because nobody has noticed
+ * that it is dead, ends that one ("transport close"). */
+SIO_API bool sio_recovered(const struct sio_socket *s);
+
 /* "polling" or "websocket". */
 SIO_API const char *sio_transport(const struct sio_socket *s);
 

@@ -9,6 +9,7 @@
 #include "server/io/dynamic.h"
 #include "server/io/handshake.h"
 #include "server/io/outbound.h"
+#include "server/io/recovery.h"
 #include "server/io/socket.h"
 
 /* A state error, in the official words; a packet that cannot be decoded leaves
@@ -138,7 +139,14 @@ static void on_connect(struct client *c, const struct packet_head *h,
         refuse_connect(c, h->nsp, str_of(unknown));
         return;
     }
-    namespace_admit(ns, socket_new(c, ns, h->payload));
+    struct recovery_session *wanted = recovery_wanted(c, ns, h, tape);
+    if (!c->session)
+        return; /* so may those who had to leave for it */
+    struct sio_socket *joined = socket_new(c, ns, h->payload, wanted);
+    if (wanted && c->server->settings.recovery_skip_middlewares)
+        socket_connected(joined);
+    else
+        namespace_admit(ns, joined);
 }
 
 /* ---- clients of protocol 3 ------------------------------------------------

@@ -22,12 +22,12 @@ static struct str events_key(const struct map_node *n)
 
 /* ---- hosting the adapter ------------------------------------------------- */
 
-static void deliver(void *host, struct member *to, struct packet *p,
+static bool deliver(void *host, struct member *to, struct packet *p,
                     bool is_volatile)
 {
     (void)host;
-    (void)socket_deliver(container_of(to, struct sio_socket, member), p,
-                         is_volatile);
+    return socket_deliver(container_of(to, struct sio_socket, member), p,
+                          is_volatile);
 }
 
 static void presence(void *host, struct str group, struct str key,

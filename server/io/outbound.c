@@ -35,6 +35,7 @@ const struct packet_frames *outbound_frames(struct packet *p,
                              .ack = p->ack,
                              .nsp = p->nsp,
                              .data = p->data ? bytes_str(p->data) : STR(""),
+                             .offset = packet_offset(p),
                              .bins = p->bins,
                              .n_bins = p->n_bins};
     struct bytes *frames[OUTBOUND_FRAMES_MAX];

@@ -198,33 +198,44 @@ static size_t put_u64(char *out, uint64_t n)
     return len;
 }
 
-struct bytes *parser_encode(enum packet_type type, struct str nsp, int64_t ack,
-                            struct str data, size_t n_bins)
+static char *put(char *to, struct str s)
+{
+    if (s.len)
+        memcpy(to, s.p, s.len);
+    return to + s.len;
+}
+
+struct bytes *parser_encode(const struct parser_out *p)
 {
     char front[32], id[20] = {0};
     size_t f = 0, i = 0;
-    bool root = nsp.len == 1;
+    bool root = p->nsp.len == 1;
+    struct str data = p->data, offset = p->offset;
     front[f++] = '4';
-    front[f++] = (char)('0' + type + (n_bins ? 3 : 0));
-    if (n_bins) {
-        f += put_u64(front + f, n_bins);
+    front[f++] = (char)('0' + p->type + (p->n_bins ? 3 : 0));
+    if (p->n_bins) {
+        f += put_u64(front + f, p->n_bins);
         front[f++] = '-';
     }
-    if (ack != PACKET_NO_ACK)
-        i = put_u64(id, (uint64_t)ack);
-    size_t nsp_len = root ? 0 : nsp.len + 1;
-    char *body;
-    struct bytes *b = ws_frame_new(f + nsp_len + i + data.len, false, &body);
-    memcpy(body, front, f);
-    body += f;
+    if (p->ack != PACKET_NO_ACK)
+        i = put_u64(id, (uint64_t)p->ack);
+    size_t len = f + (root ? 0 : p->nsp.len + 1) + i + data.len +
+                 (offset.len ? offset.len + 3 : 0);
+    char *at;
+    struct bytes *b = ws_frame_new(len, false, &at);
+    at = put(at, (struct str){front, f});
     if (!root) {
-        memcpy(body, nsp.p, nsp.len);
-        body[nsp.len] = ',';
-        body += nsp_len;
+        at = put(at, p->nsp);
+        *at++ = ',';
     }
-    memcpy(body, id, i);
-    if (data.len)
-        memcpy(body + i, data.p, data.len);
+    at = put(at, (struct str){id, i});
+    if (offset.len) {
+        data.len--; /* the array's bracket, which comes last */
+        at = put(put(at, data), STR(",\""));
+        (void)put(put(at, offset), STR("\"]"));
+    } else {
+        (void)put(at, data);
+    }
     return b;
 }
 
@@ -250,13 +261,8 @@ static int refuse_binary(struct str message, const struct parser_limits *lim,
     return ERR_PROTO;
 }
 
-static struct bytes *encode(const struct parser_out *p)
-{
-    return parser_encode(p->type, p->nsp, p->ack, p->data, p->n_bins);
-}
-
 const struct parser_ops parser_text = {.kind = PARSER_TEXT,
                                        .bins_apart = true,
                                        .text = decode_text,
                                        .binary = refuse_binary,
-                                       .encode = encode};
+                                       .encode = parser_encode};

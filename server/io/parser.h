@@ -50,6 +50,7 @@ struct parser_out {
     struct str nsp, data; /* `data` is JSON text, empty for none */
     struct bytes *const *bins;
     size_t n_bins;
+    struct str offset; /* one more string in an event's array; or empty */
 };
 
 /* Takes one message. The payload is on `tape`; with more attachments in the
@@ -96,8 +97,8 @@ MUST_CHECK int parser_decode(struct str text, const struct parser_limits *lim,
 /* Once the attachments are here: every placeholder names one of them. */
 MUST_CHECK int parser_check_bins(const struct json *tape, uint32_t n_bins);
 
-/* A text frame, ready to send: the packet, with '4' in front. */
-struct bytes *parser_encode(enum packet_type type, struct str nsp, int64_t ack,
-                            struct str data, size_t n_bins);
+/* A text frame, ready to send: the packet, with '4' in front. Its offset is of
+ * characters that need no escape. */
+struct bytes *parser_encode(const struct parser_out *p);
 
 #endif

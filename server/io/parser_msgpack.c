@@ -179,12 +179,26 @@ static const char *const orders[] = {
  * connection state recovery, and written all the same. */
 static void put_connect(struct buf *b, const struct json *tape)
 {
-    mp_put_map(b, tape->nodes[0].count + 1);
+    bool pid = json_get(tape, 0, STR("pid")) != JSON_NONE;
+    mp_put_map(b, tape->nodes[0].count + !pid);
     uint32_t node = json_first(tape, 0);
     for (; node != JSON_NONE; node = json_next(tape, 0, node))
         mp_put_json(b, tape, node, NULL, 0);
+    if (pid)
+        return;
     mp_put_str(b, STR("pid"));
     buf_add(b, STR("\xd4\0\0"));
+}
+
+/* The array of an event, and its offset behind all else. */
+static void put_event(struct buf *b, const struct parser_out *p,
+                      const struct json *tape)
+{
+    mp_put_array(b, tape->nodes[0].count + 1);
+    uint32_t node = json_first(tape, 0);
+    for (; node != JSON_NONE; node = json_next(tape, 0, node))
+        mp_put_json(b, tape, node, p->bins, p->n_bins);
+    mp_put_str(b, p->offset);
 }
 
 static void put_data(struct buf *b, const struct parser_out *p,
@@ -193,6 +207,8 @@ static void put_data(struct buf *b, const struct parser_out *p,
     mp_put_str(b, STR("data"));
     if (p->type == PACKET_CONNECT && json_type(tape, 0) == JSON_OBJECT)
         put_connect(b, tape);
+    else if (p->offset.len)
+        put_event(b, p, tape);
     else
         mp_put_json(b, tape, 0, p->bins, p->n_bins);
 }

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "adapter/recovery.h"
 #include "common/id.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -207,6 +208,13 @@ static uint32_t stream_limit(const struct settings *s)
 static int start_cluster(struct sio_server *srv)
 {
     const struct settings *s = &srv->settings;
+    struct recovery_settings rs = {
+        .max_disconnection_ms = s->max_disconnection_ms,
+        .packets = s->recovery_packets,
+        .bytes = s->recovery_bytes,
+        .saved_bytes = s->recovery_session_bytes,
+        .missed_bytes = s->recovery_missed_bytes,
+    };
     bool redis = s->adapter_type == SETTINGS_REDIS ||
                  (s->adapter_type == SETTINGS_AUTO && s->redis_url[0] != '\0');
     struct adapter_settings as = {
@@ -218,10 +226,13 @@ static int start_cluster(struct sio_server *srv)
         .lease_ms = s->lease_ms,
         .json_depth = s->json_depth,
         .max_message_bytes = 2 * s->max_payload_bytes + 65536,
+        .recovery = s->recovery_enabled ? &rs : NULL,
     };
     srv->cluster = cluster_new(srv->loop, &as, srv->error);
     if (!srv->cluster)
         return fail(srv, SIO_ERR_CONFIG, srv->error);
+    if (redis && s->recovery_enabled)
+        log_warn("recovery_unavailable", "adapter=redis");
     for (struct list *n = srv->namespaces.next; n != &srv->namespaces;
          n = n->next)
         namespace_start(container_of(n, struct sio_namespace, of_server));

@@ -12,6 +12,7 @@
 #include "server/io/event.h"
 #include "server/io/outbound.h"
 #include "server/io/pack.h"
+#include "server/io/recovery.h"
 
 /* An acknowledgement that the client owes us. */
 struct wait {
@@ -62,11 +63,14 @@ static void make_id(const struct client *c, const struct sio_namespace *ns,
 }
 
 struct sio_socket *socket_new(struct client *c, struct sio_namespace *ns,
-                              struct str auth)
+                              struct str auth, struct recovery_session *wanted)
 {
     struct buf id;
     buf_init(&id, ID_MAX);
-    make_id(c, ns, &id);
+    if (wanted)
+        buf_add(&id, (struct str){wanted->id, ID_LEN});
+    else
+        make_id(c, ns, &id);
     struct sio_socket *s = mem_zalloc(sizeof(*s) + id.len + 1);
     memcpy(s->id, buf_ptr(&id), id.len);
     s->client = c;
@@ -80,6 +84,7 @@ struct sio_socket *socket_new(struct client *c, struct sio_namespace *ns,
     c->n_sockets++;
     adapter_add(ns->adapter, &s->member, (struct str){s->id, id.len});
     buf_fini(&id);
+    recovery_attach(s, wanted);
     return s;
 }
 
@@ -87,13 +92,15 @@ void socket_connected(struct sio_socket *s)
 {
     assert(s->state == SOCKET_ADMITTING);
     struct sio_namespace *ns = s->ns;
+    if (!recovery_connect(s))
+        return;
     s->state = SOCKET_CONNECTED;
     ns->n_sockets++;
     client_joined(s->client);
     struct buf b;
-    buf_init(&b, 64);
+    buf_init(&b, 128);
     if (!client_is_old(s->client))
-        buf_fmt(&b, "{\"sid\":\"%s\"}", s->id);
+        recovery_reply(s, &b);
     socket_send(s, PACKET_CONNECT, PACKET_NO_ACK, buf_str(&b), NULL, 0);
     buf_fini(&b);
     struct handler_walk w;
@@ -142,17 +149,21 @@ void socket_gone(struct sio_socket *s, const char *reason)
     /* Off the client first: a handler may end the whole connection. */
     list_remove(&s->of_client);
     s->client->n_sockets--;
+    recovery_end(s);
     if (was_connected)
         namespace_end(&ns->home->on_disconnecting, s, reason);
     s->state = SOCKET_GONE;
     if (s->next)
         namespace_forget(s->next);
+    struct recovery_session *kept = recovery_keep(s, was_connected, reason);
     adapter_remove(ns->adapter, &s->member);
     drop_acks(s);
     if (was_connected) {
         ns->n_sockets--;
         namespace_end(&ns->home->on_disconnect, s, reason);
     }
+    if (kept)
+        recovery_save(kept, loop_now(ns->server->loop), s->data);
     sio_set_context(s, NULL, NULL);
     loop_reap(ns->server->loop, &s->task);
     dynamic_release(ns);
@@ -209,20 +220,53 @@ bool socket_deliver(struct sio_socket *s, struct packet *p, bool is_volatile)
     return true;
 }
 
-static int send_packed(struct sio_socket *s, enum packet_type type, int64_t ack,
-                       const char *event, const char *format,
-                       struct pack_args *args)
+/* An event that its client may miss, and get when it comes back. */
+static void send_recoverable(struct sio_socket *s, const struct pack *p)
 {
+    struct bytes *data = bytes_new(buf_str(&p->json));
+    struct packet *packet = packet_new(PACKET_EVENT, s->ns->name, PACKET_NO_ACK,
+                                       data, p->bins, p->n_bins);
+    bytes_unref(data);
+    recovery_emit(s, packet);
+    packet_unref(packet);
+}
+
+/* End `p` with pack_fini. */
+static int pack_for(const struct sio_socket *s, struct pack *p,
+                    const char *event, const char *format,
+                    struct pack_args *args)
+{
+    struct sio_server *srv = s->ns->server;
+    pack_init(p, srv->settings.max_payload_bytes);
     if (!can_send(s))
         return SIO_ERR_STATE;
     if (event && parser_reserved(str_of(event)))
         return SIO_ERR_ARG;
-    struct sio_server *srv = s->ns->server;
+    return pack_array(p, event, format, args, &srv->scratch);
+}
+
+static int send_packed(struct sio_socket *s, enum packet_type type, int64_t ack,
+                       const char *event, const char *format,
+                       struct pack_args *args)
+{
     struct pack p;
-    pack_init(&p, srv->settings.max_payload_bytes);
-    int rc = pack_array(&p, event, format, args, &srv->scratch);
+    int rc = pack_for(s, &p, event, format, args);
     if (rc == 0)
         socket_send(s, type, ack, buf_str(&p.json), p.bins, p.n_bins);
+    pack_fini(&p);
+    return rc;
+}
+
+static int send_event(struct sio_socket *s, const char *event,
+                      const char *format, struct pack_args *args)
+{
+    struct pack p;
+    int rc = pack_for(s, &p, event, format, args);
+    if (rc == 0 && s->member.session)
+        send_recoverable(s, &p);
+    else if (rc == 0)
+        socket_send(s, PACKET_EVENT, PACKET_NO_ACK, buf_str(&p.json), p.bins,
+                    p.n_bins);
     pack_fini(&p);
     return rc;
 }
@@ -231,7 +275,7 @@ int sio_emit(struct sio_socket *s, const char *event, const char *format, ...)
 {
     struct pack_args args;
     va_start(args.ap, format);
-    int rc = send_packed(s, PACKET_EVENT, PACKET_NO_ACK, event, format, &args);
+    int rc = send_event(s, event, format, &args);
     va_end(args.ap);
     return rc;
 }
@@ -508,6 +552,11 @@ void sio_set_context(struct sio_socket *s, void *context,
 void *sio_context(const struct sio_socket *s)
 {
     return s->context;
+}
+
+bool sio_recovered(const struct sio_socket *s)
+{
+    return s->recovered;
 }
 
 const char *sio_transport(const struct sio_socket *s)

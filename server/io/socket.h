@@ -30,7 +30,7 @@ struct sio_socket {
     struct bytes *data; /* JSON; NULL when none was set */
     struct loop_task task;
     uint8_t state;
-    bool ending;
+    bool ending, recovered;
     char id[]; /* NUL follows */
 };
 
@@ -40,8 +40,9 @@ static inline bool socket_live(const struct sio_socket *s)
     return s->state == SOCKET_CONNECTED && !s->ending;
 }
 
+/* `wanted` as found by recovery_wanted, or NULL. */
 struct sio_socket *socket_new(struct client *c, struct sio_namespace *ns,
-                              struct str auth);
+                              struct str auth, struct recovery_session *wanted);
 /* Admission is over: tells the client and the connection handlers. */
 void socket_connected(struct sio_socket *s);
 /* It ends, for whatever reason; tells the disconnecting and the disconnect

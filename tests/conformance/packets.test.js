@@ -1,5 +1,5 @@
 'use strict';
-// Checks 81 to 123: Socket.IO packets.
+// Checks 81 to 118: Socket.IO packets.
 
 const { describe, test } = require('node:test');
 const assert = require('node:assert/strict');
@@ -9,7 +9,7 @@ const { get } = require('../lib/raw');
 const { ask } = require('../lib/clients');
 const { sleep, SLOW } = require('../lib/until');
 const {
-  isError, isOk, sidOf, reasonOf, polled, parked, opened, closed, stays, notBuilt,
+  isError, isOk, sidOf, reasonOf, polled, parked, opened, closed, stays,
 } = require('../lib/conformance');
 
 const server = serving(startFixture);
@@ -317,10 +317,3 @@ test('118 the first value of each answer to a broadcast', async () => {
   ws.text(`43${id}["first","second",3]`);
   assert.equal(await ws.textFrame(), '42["answers",["first"],0]');
 });
-
-const RECOVERY = 'connection state recovery';
-notBuilt('119 the CONNECT reply has a pid, events an offset', RECOVERY);
-notBuilt('120 missed events come before the CONNECT reply', RECOVERY);
-notBuilt('121 what cannot be recovered is a new session', RECOVERY);
-notBuilt('122 which ends can be recovered from', RECOVERY);
-notBuilt('123 missed events are those of the rooms', RECOVERY);

@@ -99,5 +99,19 @@ describe('profile client', { skip: REFERENCE && 'a profile of the test program' 
       await connected(s);
       assert.ok(performance.now() - begin >= 9, `${performance.now() - begin} ms`);
     });
+
+    test('a lost connection is recovered', async () => {
+      const s = client(server.url, '/', mode, { reconnection: true, reconnectionDelay: 10 });
+      s.connect();
+      await connected(s);
+      const { id } = s;
+      s.emit('hi');
+      await s.inbox.take('hi');
+      s.io.engine.close();
+      await until(() => !s.connected, 5000, 'the connection is lost');
+      await until(() => s.connected, 5000, 'the client is back');
+      assert.deepEqual([s.recovered, s.id], [true, id]);
+      s.io.reconnection(false);
+    });
   });
 });

@@ -18,8 +18,12 @@ static void once(struct str text)
     json_init(&again);
     if (parser_decode(text, &limits, &tape, &h) == 0) {
         assert(h.n_bins <= PACKET_BINS_MAX);
-        struct bytes *b =
-            parser_encode(h.type, h.nsp, h.ack, h.payload, h.n_bins);
+        struct parser_out out = {.type = h.type,
+                                 .ack = h.ack,
+                                 .nsp = h.nsp,
+                                 .data = h.payload,
+                                 .n_bins = h.n_bins};
+        struct bytes *b = parser_encode(&out);
         int rc =
             parser_decode(str_from(bytes_body(b), 1), &limits, &again, &h2);
         assert(rc == 0);

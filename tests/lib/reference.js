@@ -34,6 +34,12 @@ function serverOptions(set) {
     allowEIO3: set['engine.allow_eio3'] === 'true' || undefined,
     parser: set['engine.parser'] === 'msgpack' ? require('socket.io-msgpack-parser') : undefined,
   };
+  if (set['recovery.enabled'] === 'true') {
+    options.connectionStateRecovery = {
+      maxDisconnectionDuration: number('recovery.max_disconnection_ms') ?? 120000,
+      skipMiddlewares: set['recovery.skip_middlewares'] !== 'false',
+    };
+  }
   for (const key of Object.keys(options)) {
     if (options[key] === undefined) delete options[key];
   }
@@ -216,6 +222,7 @@ function common(io, namespace) {
       const { url, issued, secure } = socket.handshake;
       return { url, issued, secure };
     });
+    answer('recovered', () => socket.recovered);
     answer('transport', () => socket.conn.transport.name);
     answer('namespace', () => namespace.name);
     answer('get-auth', () => socket.handshake.auth);

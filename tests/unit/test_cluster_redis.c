@@ -114,7 +114,7 @@ static void run(uint64_t ms)
 
 /* ---- nodes --------------------------------------------------------------- */
 
-static void on_deliver(void *host, struct member *to, struct packet *p,
+static bool on_deliver(void *host, struct member *to, struct packet *p,
                        bool is_volatile)
 {
     struct node *n = host;
@@ -124,6 +124,7 @@ static void on_deliver(void *host, struct member *to, struct packet *p,
                    STR_ARG(bytes_str(p->data)));
     n->n_bins += p->n_bins;
     n->n_volatile += is_volatile;
+    return true;
 }
 
 static void on_presence(void *host, struct str group, struct str key,

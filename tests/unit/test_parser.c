@@ -173,7 +173,12 @@ static void placeholders_must_name_an_attachment(void **state)
 static void check_encoded(enum packet_type type, const char *nsp, int64_t ack,
                           const char *data, size_t bins, const char *want)
 {
-    struct bytes *b = parser_encode(type, str_of(nsp), ack, str_of(data), bins);
+    struct parser_out out = {.type = type,
+                             .ack = ack,
+                             .nsp = str_of(nsp),
+                             .data = str_of(data),
+                             .n_bins = bins};
+    struct bytes *b = parser_encode(&out);
     assert_true(str_eq(bytes_body(b), str_of(want)));
     assert_int_equal(b->binary, 0);
     bytes_unref(b);
@@ -195,6 +200,21 @@ static void encodes_as_the_official_server(void **state)
     check_encoded(PACKET_DISCONNECT, "/", PACKET_NO_ACK, "", 0, "41");
 }
 
+static void the_offset_is_the_last_argument(void **state)
+{
+    (void)state;
+    struct parser_out out = {.type = PACKET_EVENT,
+                             .ack = PACKET_NO_ACK,
+                             .nsp = STR("/custom"),
+                             .data = STR("[\"a\",1]"),
+                             .offset = STR("Q87Okal"),
+                             .n_bins = 1};
+    struct bytes *b = parser_encode(&out);
+    assert_true(
+        str_eq(bytes_body(b), STR("451-/custom,[\"a\",1,\"Q87Okal\"]")));
+    bytes_unref(b);
+}
+
 /* The frame header in front of the packet is the one RFC 6455 asks for. */
 static void frames_carry_their_length(void **state)
 {
@@ -211,8 +231,11 @@ static void frames_carry_their_length(void **state)
     static char text[65534];
     memset(text, ' ', sizeof(text));
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct bytes *b = parser_encode(PACKET_EVENT, STR("/"), PACKET_NO_ACK,
-                                        (struct str){text, rows[i].data}, 0);
+        struct parser_out out = {.type = PACKET_EVENT,
+                                 .ack = PACKET_NO_ACK,
+                                 .nsp = STR("/"),
+                                 .data = {text, rows[i].data}};
+        struct bytes *b = parser_encode(&out);
         assert_int_equal(b->head, rows[i].head);
         assert_memory_equal(b->p, rows[i].bytes, rows[i].head);
         assert_int_equal(bytes_body(b).len, rows[i].data + 2);
@@ -242,6 +265,7 @@ int main(void)
         cmocka_unit_test(bounds_depth_values_and_names),
         cmocka_unit_test(placeholders_must_name_an_attachment),
         cmocka_unit_test(encodes_as_the_official_server),
+        cmocka_unit_test(the_offset_is_the_last_argument),
         cmocka_unit_test(frames_carry_their_length),
     };
     return cmocka_run_group_tests_name("parser", tests, setup, teardown);

@@ -341,31 +341,50 @@ static void encodes_as_the_official_server(void **state)
         struct parser_out out;
         const char *hex;
     } rows[] = {
-        {{PACKET_CONNECT, -1, STR("/"),
-          STR("{\"sid\":\"AAAAAAAAAAAAAAAAAAAA\"}"), NULL, 0},
+        {{PACKET_CONNECT,
+          -1,
+          STR("/"),
+          STR("{\"sid\":\"AAAAAAAAAAAAAAAAAAAA\"}"),
+          NULL,
+          0,
+          {NULL, 0}},
          "83a47479706500a46461746182a3736964b4"
          "4141414141414141414141414141414141414141a3706964d40000a36e7370a12f"},
-        {{PACKET_EVENT, -1, STR("/"),
+        {{PACKET_EVENT,
+          -1,
+          STR("/"),
           STR("[\"echo-back\",1,\"\xc3\xa9\",{\"_placeholder\":true,\"num\":0},"
               "null,true,1.5,{\"a\":-1}]"),
-          &bin, 1},
+          &bin,
+          1,
+          {NULL, 0}},
          "83a47479706502a46461746198a96563686f2d6261636b01a2c3a9c4020102c0c3cb3"
          "f"
          "f800000000000081a161ffa36e7370a12f"},
-        {{PACKET_EVENT, 0, STR("/"), STR("[\"q\",1]"), NULL, 0},
+        {{PACKET_EVENT, 0, STR("/"), STR("[\"q\",1]"), NULL, 0, {NULL, 0}},
          "84a47479706502a46461746192a17101a2696400a36e7370a12f"},
-        {{PACKET_ACK, 0, STR("/"), STR("[1]"), NULL, 0},
+        {{PACKET_ACK, 0, STR("/"), STR("[1]"), NULL, 0, {NULL, 0}},
          "84a2696400a47479706503a4646174619101a36e7370a12f"},
-        {{PACKET_CONNECT_ERROR, -1, STR("/nope"),
-          STR("{\"message\":\"Invalid namespace\"}"), NULL, 0},
+        {{PACKET_CONNECT_ERROR,
+          -1,
+          STR("/nope"),
+          STR("{\"message\":\"Invalid namespace\"}"),
+          NULL,
+          0,
+          {NULL, 0}},
          "83a47479706504a36e7370a52f6e6f7065a46461746181a76d657373616765b1496e7"
          "6"
          "616c6964206e616d657370616365"},
-        {{PACKET_DISCONNECT, -1, STR("/"), STR(""), NULL, 0},
+        {{PACKET_DISCONNECT, -1, STR("/"), STR(""), NULL, 0, {NULL, 0}},
          "82a47479706501a36e7370a12f"},
         /* without attachments a placeholder is an object like any other */
-        {{PACKET_EVENT, -1, STR("/"),
-          STR("[\"x\",{\"_placeholder\":true,\"num\":0}]"), NULL, 0},
+        {{PACKET_EVENT,
+          -1,
+          STR("/"),
+          STR("[\"x\",{\"_placeholder\":true,\"num\":0}]"),
+          NULL,
+          0,
+          {NULL, 0}},
          "83" TYPE "02" DATA
          "92a17882ac5f706c616365686f6c646572c3a36e756d00" ROOT},
     };
@@ -395,6 +414,32 @@ static void a_shared_packet_is_encoded_once_per_parser(void **state)
     packet_unref(p);
     bytes_unref(data);
     bytes_unref(bin);
+}
+
+static void the_offset_is_the_last_argument(void **state)
+{
+    (void)state;
+    struct bytes *bin = bytes_new(STR("\1"));
+    struct parser_out out = {
+        .type = PACKET_EVENT,
+        .ack = PACKET_NO_ACK,
+        .nsp = STR("/"),
+        .data = STR("[\"a\",{\"_placeholder\":true,\"num\":0},[]]"),
+        .offset = STR("Q8"),
+        .bins = &bin,
+        .n_bins = 1};
+    assert_encodes(&out, "83" TYPE "02" DATA "94a161c4010190a25138" ROOT);
+    bytes_unref(bin);
+}
+
+static void the_reply_to_connect_has_its_pid(void **state)
+{
+    (void)state;
+    struct parser_out out = {.type = PACKET_CONNECT,
+                             .ack = PACKET_NO_ACK,
+                             .nsp = STR("/"),
+                             .data = STR("{\"sid\":\"a\",\"pid\":\"b\"}")};
+    assert_encodes(&out, "83" TYPE "00" DATA "82a3736964a161a3706964a162" ROOT);
 }
 
 static void what_is_beyond_bounds_is_not_encoded(void **state)
@@ -438,6 +483,8 @@ int main(void)
         cmocka_unit_test(keeps_the_bounds_of_the_text_form),
         cmocka_unit_test(values_that_grow_most_have_room),
         cmocka_unit_test(encodes_as_the_official_server),
+        cmocka_unit_test(the_offset_is_the_last_argument),
+        cmocka_unit_test(the_reply_to_connect_has_its_pid),
         cmocka_unit_test(a_shared_packet_is_encoded_once_per_parser),
         cmocka_unit_test(what_is_beyond_bounds_is_not_encoded),
     };
