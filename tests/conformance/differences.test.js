@@ -104,6 +104,14 @@ describe('polling', () => {
       confab: /^40\{"sid":"[\w-]{20}"\}\x1e42\["auth",\{\}\]\x1e42\["message-back",1\]$/, official: /^6\x1e1$/,
     }));
   });
+
+  test('DISCONNECT and CONNECT in one payload: works, or closed', async () => {
+    const s = await polled(server);
+    isOk(await s.post('41\x1e40'));
+    assert.match(String((await s.get()).body), pick({
+      confab: /^40\{"sid":"[\w-]{20}"\}\x1e42\["auth",\{\}\]$/, official: /^6\x1e1$/,
+    }));
+  });
 });
 
 // What is sent on a connection that joined "/", and what comes.
