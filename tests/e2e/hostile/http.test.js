@@ -11,7 +11,7 @@ const { PollingSession } = require('../../lib/session');
 const { Connection, request, requestText, get } = require('../../lib/raw');
 const { ask } = require('../../lib/clients');
 const { until, sleep, SLOW } = require('../../lib/until');
-const { P, attacked, metric, leavesNothing } = require('../../lib/hostile');
+const { P, W, attacked, metric, leavesNothing } = require('../../lib/hostile');
 
 const HEADER_MS = 400 * SLOW;
 const BODY_MS = 600 * SLOW;
