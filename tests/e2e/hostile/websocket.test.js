@@ -129,7 +129,7 @@ describe('WebSocket', () => {
     });
   });
 
-  test('attack 11: a second upgrade of the same session: refused', async () => {
+  test('attack 11: a second upgrade of the same session: refused', CONFAB_ONLY, async () => {
     const s = await openUpgraded(server);
     await s.connect();
     await s.message();
