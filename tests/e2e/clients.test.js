@@ -11,11 +11,8 @@ const { MODES, ask, closeAll } = require('../lib/clients');
 const { PEERS } = require('../lib/peers');
 const { until } = require('../lib/until');
 
-// Whether the server admits clients of revision 3 (socket.io-client 2.x): with
-// the setting that makes it do so.
-const PROTOCOL3 = null; // for example { 'engine.allow_eio3': true }
-
-const server = serving(startFixture, { set: PROTOCOL3 || {} });
+// Clients of socket.io 2 must be let in.
+const server = serving(startFixture, { set: { 'engine.allow_eio3': true } });
 
 // Between client and server, to cut them off from each other.
 const cable = { sockets: new Set() };
@@ -162,11 +159,10 @@ const STEPS = {
 const results = []; // [client, transport, what became of each step]
 
 for (const peer of PEERS) {
-  const skip = peer.protocol3 && !PROTOCOL3 && 'clients of revision 3 are refused';
   for (const mode of MODES) {
     const row = {};
     results.push([peer.name, mode.name, row]);
-    describe(`${peer.name} over ${mode.name}`, { skip }, () => {
+    describe(`${peer.name} over ${mode.name}`, () => {
       for (const [name, step] of Object.entries(STEPS)) {
         test(name, async () => {
           row[name] = 'FAILS';
