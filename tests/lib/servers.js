@@ -51,10 +51,12 @@ async function startNode({ set = {}, redis, name, env, port = 0, args = [] } = {
 }
 
 // The test program on the public API (tests/fixture).
-async function startFixture({ set = {}, redis, name } = {}) {
+async function startFixture({ set = {}, redis, name, profile, parser } = {}) {
   if (REFERENCE) return startReference({ app: 'fixture', set, redis, name });
   const args = ['--port', '0', ...assignments(set)];
   if (redis) args.push('--redis', redis.url || redis);
+  if (profile) args.push('--profile', profile);
+  if (parser) args.push('--parser', parser);
   return ready(new Process(name || 'fixture', path.join(BUILD, 'tests/fixture'),
     args));
 }
