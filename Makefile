@@ -119,6 +119,7 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libconfab.a
 		$(BUILD)/libconfab.a $(LDLIBS) -lcmocka
 
 $(BUILD)/tests/fixture: $(FIXTURE_OBJ) $(BUILD)/libconfab.a
+	@mkdir -p $(@D)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(CFLAGS) $(BASE) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 

@@ -6,7 +6,8 @@ const assert = require('node:assert/strict');
 const msgpack = require('socket.io-msgpack-parser');
 const { startFixture } = require('../lib/servers');
 const { serving, CONFAB_ONLY } = require('../lib/suite');
-const { MODES, connect, ask, client, refused } = require('../lib/clients');
+const { MODES, connect, alsoConnect, ask, client, refused } = require('../lib/clients');
+const { WebSocketSession } = require('../lib/session');
 
 const WEBSOCKET = MODES[1];
 
@@ -22,6 +23,9 @@ function echoes(server, namespace, options = {}) {
     const s = await open();
     s.emit('message', 1, '2', { 3: [true, null] }, Buffer.from([4, 5]));
     assert.deepEqual(await s.inbox.take('message-back'), [1, '2', { 3: [true, null] }, Buffer.from([4, 5])]);
+    const many = Array.from({ length: 32 }, (_, i) => i);
+    s.emit('message', ...many);
+    assert.deepEqual(await s.inbox.take('message-back'), many);
     s.emit('message');
     assert.deepEqual(await s.inbox.take('message-back'), []);
   });
@@ -56,6 +60,20 @@ describe('sio', CONFAB_ONLY, () => {
   test('heartbeats are fast and every origin may read', async () => {
     const { pingInterval, pingTimeout, maxPayload, cors } = await openPacket(server);
     assert.deepEqual([pingInterval, pingTimeout, maxPayload, cors], [300, 200, 1000000, '*']);
+  });
+  test('who opens no namespace within a second is closed', async () => {
+    const session = await WebSocketSession.open(server);
+    const start = Date.now();
+    await assert.rejects(session.message(), /session is over/); // it answers heartbeats
+    assert.ok(Date.now() - start > 900 && Date.now() - start < 4000);
+  });
+  test('/custom only greets', async () => {
+    const s = await connect(server.url, '/custom');
+    s.emit('message', 1);
+    s.emit('message-with-ack', 1, () => assert.fail('acknowledged'));
+    const main = await alsoConnect(s, '/');
+    await ask(main, 'message-with-ack', 1);
+    assert.deepEqual(s.inbox.names(), ['auth']);
   });
 });
 
