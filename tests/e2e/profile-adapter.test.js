@@ -85,21 +85,21 @@ for (const parser of ['text', 'msgpack']) {
       await ask(a, 'disconnect_remote_sock', b.id);
       assert.equal(await reasonOf(b), 'io server disconnect');
     });
+
+    test('a broadcast reaches the other node', async (t) => {
+      const redis = await startRedis();
+      t.after(() => redis.stop());
+      const clients = [];
+      for (const name of ['one', 'two']) {
+        const node = await startFixture({ profile: 'adapter', redis, name, parser });
+        t.after(() => node.stop());
+        clients.push(await connect(node.url, '/', MODES[1], options));
+      }
+      await until(() => {
+        clients[0].emit('broadcast');
+        return clients[1].inbox.count('broadcast') > 0;
+      }, 10000, () => 'the event');
+      assert.deepEqual(await clients[1].inbox.take('broadcast'), [`hello from ${clients[0].id}`]);
+    });
   });
 }
-
-test('a broadcast reaches the other node', CONFAB_ONLY, async (t) => {
-  const redis = await startRedis();
-  t.after(() => redis.stop());
-  const clients = [];
-  for (const name of ['one', 'two']) {
-    const node = await startFixture({ profile: 'adapter', redis, name });
-    t.after(() => node.stop());
-    clients.push(await connect(node.url));
-  }
-  await until(() => {
-    clients[0].emit('broadcast');
-    return clients[1].inbox.count('broadcast') > 0;
-  }, 10000, () => 'the event');
-  assert.deepEqual(await clients[1].inbox.take('broadcast'), [`hello from ${clients[0].id}`]);
-});

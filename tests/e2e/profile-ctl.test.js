@@ -131,23 +131,23 @@ for (const parser of ['text', 'msgpack']) {
         assert.deepEqual(Object.keys(await op(o)), ['error'], JSON.stringify(o));
       }
     });
+
+    test('broadcasts reach the other node', async (t) => {
+      const redis = await startRedis();
+      t.after(() => redis.stop());
+      const nodes = [];
+      for (const name of ['one', 'two']) {
+        const node = await startFixture({ profile: 'ctl', redis, name, parser });
+        t.after(() => node.stop());
+        nodes.push(node);
+      }
+      const ctl = await connect(nodes[0].url, '/ctl', MODES[1], options);
+      const s = await connect(nodes[1].url, '/custom', MODES[1], options);
+      await until(async () => {
+        await ask(ctl, 'op', { op: 'emit', nsp: '/custom', args: ['hi', 1] });
+        return s.inbox.count('hi') > 0;
+      }, 10000, () => 'the event');
+      assert.deepEqual(await s.inbox.take('hi'), [1]);
+    });
   });
 }
-
-test('broadcasts reach the other node', CONFAB_ONLY, async (t) => {
-  const redis = await startRedis();
-  t.after(() => redis.stop());
-  const nodes = [];
-  for (const name of ['one', 'two']) {
-    const node = await startFixture({ profile: 'ctl', redis, name });
-    t.after(() => node.stop());
-    nodes.push(node);
-  }
-  const ctl = await connect(nodes[0].url, '/ctl');
-  const s = await connect(nodes[1].url, '/custom');
-  await until(async () => {
-    await ask(ctl, 'op', { op: 'emit', nsp: '/custom', args: ['hi', 1] });
-    return s.inbox.count('hi') > 0;
-  }, 10000, () => 'the event');
-  assert.deepEqual(await s.inbox.take('hi'), [1]);
-});
