@@ -8,7 +8,7 @@
 #   BUILD=build        what is tested; build/asan for the sanitized build
 #   TEST_SERVER=       "reference" runs e2e and conformance against the official
 #                      Node.js server, which tests the tests
-#   TEST_ONLY=         only the test files whose name contains this
+#   TEST_ONLY=         only the test files whose path contains this
 #   MEMCHECK=          a valgrind command that unit tests and servers run under
 #   TEST_NAME=         only tests whose name matches this regular expression
 #
@@ -118,8 +118,8 @@ of_tap() { # the number behind "# $1" in the file $2
 
 javascript() { # PART
     local part=$1 files=() file tap=$TEST_OUTPUT/$1.tap good wrong cancelled status
-    for file in tests/"$part"/*.test.js; do
-        [[ -e $file && $(basename "$file") == *"${TEST_ONLY:-}"* ]] && files+=("$file")
+    for file in tests/"$part"/*.test.js tests/"$part"/*/*.test.js; do
+        [[ -e $file && $file == *"${TEST_ONLY:-}"* ]] && files+=("$file")
     done
     [ ${#files[@]} = 0 ] && { count "$part" 0 0; return; }
     dependencies || return

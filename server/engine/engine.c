@@ -129,8 +129,10 @@ static void refuse_with(struct engine *e, struct http_request *r,
                         enum eio_error code, struct str message)
 {
     metrics_add(code == EIO_UNKNOWN_SID ? M_UNKNOWN_SID : M_BAD_HANDSHAKE, 1);
-    log_debug("bad_request", "code=%d target=%s", (int)code,
-              log_safe(http_target(r)));
+    /* not the query: a guessed sid may be somebody's, and parameters of
+     * applications are often tokens */
+    log_debug("bad_request", "code=%d path=%s", (int)code,
+              log_safe(http_path(r)));
     if (http_is_upgrade(r)) {
         refuse_plain(r, message, false);
         return;

@@ -68,7 +68,7 @@ struct sio_socket *socket_new(struct client *c, struct sio_namespace *ns,
     struct buf id;
     buf_init(&id, ID_MAX);
     if (wanted)
-        buf_add(&id, (struct str){wanted->id, sizeof(wanted->id)});
+        buf_add(&id, (struct str){wanted->id, ID_LEN});
     else
         make_id(c, ns, &id);
     struct sio_socket *s = mem_zalloc(sizeof(*s) + id.len + 1);

@@ -7,8 +7,8 @@ const assert = require('node:assert/strict');
 const { REFERENCE, startFixture } = require('../lib/servers');
 const { serving } = require('../lib/suite');
 const { Connection, WebSocketConnection, request, requestText, get } = require('../lib/raw');
-const { Talk } = require('../lib/talk');
 const { sleep } = require('../lib/until');
+const { Talk } = require('../lib/talk');
 const { P, W, polled, opened, isOk, isHandshake } = require('../lib/conformance');
 
 const server = serving(startFixture, { set: { 'engine.max_payload_bytes': 5000 } });
@@ -104,6 +104,14 @@ describe('polling', () => {
       confab: /^40\{"sid":"[\w-]{20}"\}\x1e42\["auth",\{\}\]\x1e42\["message-back",1\]$/, official: /^6\x1e1$/,
     }));
   });
+
+  test('DISCONNECT and CONNECT in one payload: works, or closed', async () => {
+    const s = await polled(server);
+    isOk(await s.post('41\x1e40'));
+    assert.match(String((await s.get()).body), pick({
+      confab: /^40\{"sid":"[\w-]{20}"\}\x1e42\["auth",\{\}\]$/, official: /^6\x1e1$/,
+    }));
+  });
 });
 
 // What is sent on a connection that joined "/", and what comes.
@@ -149,59 +157,6 @@ describe('packets', () => {
       assert.equal(f.opcode === 8 ? CLOSED : String(f.payload), pick(expected));
     });
   }
-});
-
-describe('recovery', () => {
-  const SET = { 'recovery.enabled': true };
-  const recovering = serving(startFixture, { set: SET });
-  const asking = serving(startFixture, { set: { ...SET, 'recovery.skip_middlewares': false } });
-  const begin = (auth, namespace, at = recovering) => Talk.begin(at, auth, namespace);
-  const told = (packets) => packets.map((p) => JSON.parse(p.slice(p.indexOf('['))).slice(0, -1));
-
-  test('who comes back before its end was noticed: recovered, or new', async () => {
-    const t = await begin();
-    const back = await begin(t.pidAnd());
-    assert.equal(back.sid === t.sid, !REFERENCE);
-    assert.equal(await back.ask('socket-count'), pick({ confab: 1, official: 2 }));
-  });
-
-  test('who comes back twice: the first one ends, or both live with one id', async () => {
-    const t = await begin();
-    await t.lose(recovering);
-    const [first, second] = [await begin(t.pidAnd()), await begin(t.pidAnd())];
-    assert.deepEqual([first.sid, second.sid], [t.sid, t.sid]);
-    first.ws.text('429["echo",1]');
-    assert.equal((await first.ws.frame()).opcode, pick({ confab: 8, official: 1 }));
-  });
-
-  test('events from before its session: not missed, or missed', async () => {
-    const before = await begin();
-    before.ws.text('41');
-    const other = await begin();
-    await other.ask('broadcast', { event: 'e' }, 'before');
-    const t = await begin();
-    await t.lose(recovering);
-    const back = await begin(t.pidAnd(before.offset));
-    assert.equal(back.sid, t.sid);
-    assert.deepEqual(told(back.missed).filter(([event]) => event === 'e'),
-      pick({ confab: [], official: [['e', 'before']] }));
-  });
-
-  test('an event that a middleware emits: sent, or lost', async () => {
-    const t = await begin('{"token":"secret"}', '/private');
-    assert.deepEqual(told(t.missed), pick({ confab: [['welcome', 'early']], official: [] }));
-  });
-
-  test('who comes back and is refused: told nothing, or all that it has missed', async () => {
-    const t = await begin('{"token":"secret"}', '/private', asking);
-    const other = await begin('{"token":"secret"}', '/private', asking);
-    await t.lose(asking);
-    await other.ask('broadcast', { event: 'e' });
-    const ws = await opened(asking, { connect: false });
-    ws.text(`40/private,${t.pidAnd()}`);
-    const first = await ws.textFrame();
-    assert.match(first, pick({ confab: /^44.*no token/, official: /^42.*"e"/ }));
-  });
 });
 
 // ---- protocol 3 and JSONP ------------------------------------------------------
@@ -276,5 +231,58 @@ describe('JSONP', () => {
     isOk(await request(old, 'POST', path, { body }));
     assert.match(String((await get(old, path)).body),
       pick({ confab: /6:b4AQID"\);$/, official: /\{"type":"Buffer"/ }));
+  });
+});
+
+describe('recovery', () => {
+  const SET = { 'recovery.enabled': true };
+  const recovering = serving(startFixture, { set: SET });
+  const asking = serving(startFixture, { set: { ...SET, 'recovery.skip_middlewares': false } });
+  const begin = (auth, namespace, at = recovering) => Talk.begin(at, auth, namespace);
+  const told = (packets) => packets.map((p) => JSON.parse(p.slice(p.indexOf('['))).slice(0, -1));
+
+  test('who comes back before its end was noticed: recovered, or new', async () => {
+    const t = await begin();
+    const back = await begin(t.pidAnd());
+    assert.equal(back.sid === t.sid, !REFERENCE);
+    assert.equal(await back.ask('socket-count'), pick({ confab: 1, official: 2 }));
+  });
+
+  test('who comes back twice: the first one ends, or both live with one id', async () => {
+    const t = await begin();
+    await t.lose(recovering);
+    const [first, second] = [await begin(t.pidAnd()), await begin(t.pidAnd())];
+    assert.deepEqual([first.sid, second.sid], [t.sid, t.sid]);
+    first.ws.text('429["echo",1]');
+    assert.equal((await first.ws.frame()).opcode, pick({ confab: 8, official: 1 }));
+  });
+
+  test('events from before its session: not missed, or missed', async () => {
+    const before = await begin();
+    before.ws.text('41');
+    const other = await begin();
+    await other.ask('broadcast', { event: 'e' }, 'before');
+    const t = await begin();
+    await t.lose(recovering);
+    const back = await begin(t.pidAnd(before.offset));
+    assert.equal(back.sid, t.sid);
+    assert.deepEqual(told(back.missed).filter(([event]) => event === 'e'),
+      pick({ confab: [], official: [['e', 'before']] }));
+  });
+
+  test('an event that a middleware emits: sent, or lost', async () => {
+    const t = await begin('{"token":"secret"}', '/private');
+    assert.deepEqual(told(t.missed), pick({ confab: [['welcome', 'early']], official: [] }));
+  });
+
+  test('who comes back and is refused: told nothing, or all that it has missed', async () => {
+    const t = await begin('{"token":"secret"}', '/private', asking);
+    const other = await begin('{"token":"secret"}', '/private', asking);
+    await t.lose(asking);
+    await other.ask('broadcast', { event: 'e' });
+    const ws = await opened(asking, { connect: false });
+    ws.text(`40/private,${t.pidAnd()}`);
+    const first = await ws.textFrame();
+    assert.match(first, pick({ confab: /^44.*no token/, official: /^42.*"e"/ }));
   });
 });

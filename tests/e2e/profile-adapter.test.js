@@ -1,64 +1,105 @@
 'use strict';
-// The profile adapter, on one node.
+// The test program's profile adapter: what suites of adapters ask of a node.
 
-const { test, describe } = require('node:test');
+const { describe, test } = require('node:test');
 const assert = require('node:assert/strict');
 const msgpack = require('socket.io-msgpack-parser');
-const { startFixture, REFERENCE } = require('../lib/servers');
-const { serving } = require('../lib/suite');
-const { ask, connect, reasonOf } = require('../lib/clients');
+const { startFixture, startRedis } = require('../lib/servers');
+const { serving, CONFAB_ONLY } = require('../lib/suite');
+const { MODES, connect, ask, reasonOf } = require('../lib/clients');
+const { until } = require('../lib/until');
 
-for (const [parser, options] of [['text', {}], ['msgpack', { parser: msgpack }]]) {
-  describe(`profile adapter with the ${parser} parser`, { skip: REFERENCE && 'a profile of the test program' }, () => {
+const ROOMS = ['room1', 'room2', 'room4', 'room5'];
+
+for (const parser of ['text', 'msgpack']) {
+  describe(`with the ${parser} parser`, CONFAB_ONLY, () => {
     const server = serving(startFixture, { profile: 'adapter', parser });
-    const three = () => Promise.all([1, 2, 3].map(() => connect(server.url, '/', undefined, options)));
+    const options = parser === 'msgpack' ? { parser: msgpack } : {};
 
-    test('everyone hears a broadcast, a volatile one too', async () => {
-      const all = await three();
-      for (const event of ['broadcast', 'volatile_broadcast']) {
-        all[1].emit(event);
-        for (const s of all) assert.deepEqual(await s.inbox.take(event), [`hello from ${all[1].id}`]);
+    async function crowd(n) {
+      const all = [];
+      for (let i = 0; i < n; i++) all.push(await connect(server.url, '/', MODES[1], options));
+      await until(async () => (await ask(all[0], 'fetch_sockets')).length === n, 5000, () => 'others to go');
+      return all;
+    }
+
+    for (const event of ['broadcast', 'volatile_broadcast']) {
+      test(`${event} greets everyone`, async () => {
+        const all = await crowd(3);
+        all[0].emit(event);
+        for (const s of all) assert.deepEqual(await s.inbox.take(event), [`hello from ${all[0].id}`]);
+      });
+    }
+
+    test('everyone answers a broadcast', async () => {
+      const all = await crowd(3);
+      for (const s of all) s.on('broadcast_with_ack', (x, ack) => ack([x, s.id]));
+      const answers = await ask(all[1], 'broadcast_with_ack');
+      assert.deepEqual(answers.sort(), all.map((s) => [null, s.id]).sort());
+    });
+
+    test('all sockets are listed', async () => {
+      const all = await crowd(3);
+      const byId = (a, b) => (a.id < b.id ? -1 : 1);
+      assert.deepEqual((await ask(all[0], 'fetch_sockets')).sort(byId),
+        all.map((s) => ({ id: s.id, ns: '/' })).sort(byId));
+    });
+
+    test('all are disconnected', async () => {
+      const all = await crowd(3);
+      all[0].emit('disconnect_socket');
+      for (const s of all) assert.equal(await reasonOf(s), 'io server disconnect');
+    });
+
+    test('all join and leave rooms, and the acknowledgement waits', async () => {
+      const all = await crowd(2);
+      const own = (s) => ask(all[0], 'get_rooms_remote_sock', s.id);
+      for (const [event, rooms] of [['join_room', [...ROOMS, 'room7']],
+        ['leave_room', ['room1', 'room2', 'room5', 'room7']]]) {
+        const start = Date.now();
+        await ask(all[0], event);
+        assert.ok(Date.now() - start >= 49);
+        for (const s of all) assert.deepEqual(await own(s), [s.id, ...rooms]);
       }
     });
 
-    test('the answers of everyone come as a list', async () => {
-      const all = await three();
-      for (const s of all) s.on('broadcast_with_ack', (data, ack) => ack(data === null && s.id));
-      assert.deepEqual((await ask(all[0], 'broadcast_with_ack')).sort(), all.map((s) => s.id).sort());
+    test('all rooms are listed once', async () => {
+      const all = await crowd(2);
+      assert.deepEqual((await ask(all[0], 'rooms')).sort(), [...ROOMS, ...all.map((s) => s.id)].sort());
     });
 
-    test('sockets and rooms are listed', async () => {
-      const all = await three();
-      const ids = all.map((s) => s.id).sort();
-      const sockets = await ask(all[0], 'fetch_sockets');
-      assert.deepEqual(sockets.map((s) => s.id).sort(), ids);
-      assert.ok(sockets.every((s) => s.ns === '/'));
-      const rooms = ['room1', 'room2', 'room4', 'room5'];
-      assert.deepEqual((await ask(all[0], 'rooms')).sort(), [...rooms, ...ids].sort());
-      await ask(all[0], 'join_room');
-      await ask(all[0], 'leave_room');
-      assert.deepEqual((await ask(all[1], 'get_rooms_remote_sock', all[2].id)).sort(),
-        ['room1', 'room2', 'room5', 'room7', all[2].id].sort());
-    });
-
-    test('another socket is reached by its id', async () => {
-      const [a, b] = await three();
-      await ask(a, 'emit_from_remote_sock', b.id);
+    test('another socket is told and asked', async () => {
+      const [a, b] = await crowd(2);
+      a.emit('emit_from_remote_sock', b.id);
       assert.deepEqual(await b.inbox.take('emit'), [`hello from ${a.id}`]);
-      b.once('emit', (text, ack) => ack(`${text}!`));
+      b.on('emit', (text, ack) => ack(`${text}!`));
       assert.equal(await ask(a, 'emit_with_ack_from_remote_sock', b.id), `hello from ${a.id}!`);
+    });
+
+    test('another socket joins, leaves and is disconnected', async () => {
+      const [a, b] = await crowd(2);
       await ask(a, 'join_room_from_remote_sock', b.id);
       await ask(a, 'leave_room_from_remote_sock', b.id);
-      const rooms = await ask(a, 'get_rooms_remote_sock', b.id);
-      assert.ok(rooms.includes(`hello from ${a.id}`) && !rooms.includes('room4'), rooms.join());
+      assert.deepEqual(await ask(a, 'get_rooms_remote_sock', b.id),
+        [b.id, 'room1', 'room2', 'room5', `hello from ${a.id}`]);
       await ask(a, 'disconnect_remote_sock', b.id);
       assert.equal(await reasonOf(b), 'io server disconnect');
     });
 
-    test('all are disconnected', async () => {
-      const all = await three();
-      all[0].emit('disconnect_socket');
-      for (const s of all) assert.equal(await reasonOf(s), 'io server disconnect');
+    test('a broadcast reaches the other node', async (t) => {
+      const redis = await startRedis();
+      t.after(() => redis.stop());
+      const clients = [];
+      for (const name of ['one', 'two']) {
+        const node = await startFixture({ profile: 'adapter', redis, name, parser });
+        t.after(() => node.stop());
+        clients.push(await connect(node.url, '/', MODES[1], options));
+      }
+      await until(() => {
+        clients[0].emit('broadcast');
+        return clients[1].inbox.count('broadcast') > 0;
+      }, 10000, () => 'the event');
+      assert.deepEqual(await clients[1].inbox.take('broadcast'), [`hello from ${clients[0].id}`]);
     });
   });
 }

@@ -1,101 +1,153 @@
 'use strict';
-// The profile ctl, on one node.
+// The test program's profile ctl: one operation of the server for each "op".
 
-const { test, describe } = require('node:test');
+const { describe, test } = require('node:test');
 const assert = require('node:assert/strict');
-const { startFixture, REFERENCE } = require('../lib/servers');
-const { serving } = require('../lib/suite');
-const { ask, connect, reasonOf } = require('../lib/clients');
+const msgpack = require('socket.io-msgpack-parser');
+const { startFixture, startRedis } = require('../lib/servers');
+const { serving, CONFAB_ONLY } = require('../lib/suite');
+const { MODES, connect, ask, reasonOf } = require('../lib/clients');
+const { until } = require('../lib/until');
 
-describe('profile ctl', { skip: REFERENCE && 'a profile of the test program' }, () => {
-  const server = serving(startFixture, { profile: 'ctl' });
+for (const parser of ['text', 'msgpack']) {
+  describe(`with the ${parser} parser`, CONFAB_ONLY, () => {
+    const server = serving(startFixture, { profile: 'ctl', parser });
+    const options = parser === 'msgpack' ? { parser: msgpack } : {};
+    const open = (namespace = '/', more = {}) =>
+      connect(server.url, namespace, MODES[1], { ...options, ...more });
 
-  // A socket of /ctl and two of a namespace.
-  async function stage(nsp = '/') {
-    const ctl = await connect(server.url, '/ctl');
-    const [a, b] = [await connect(server.url, nsp), await connect(server.url, nsp)];
-    const op = async (o) => {
-      const r = await ask(ctl, 'op', { nsp, ...o });
-      assert.ok('value' in r, r.error);
-      return r.value;
-    };
-    const socket = (s, what, more = {}) => op({ op: 'socket', id: s.id, what, ...more });
-    return { ctl, a, b, op, socket };
-  }
+    async function stage(n, namespace = '/') {
+      const ctl = await open('/ctl');
+      const op = (o) => ask(ctl, 'op', { nsp: namespace, ...o });
+      const value = async (o) => {
+        const answer = await op(o);
+        assert.deepEqual(Object.keys(answer), ['value']);
+        return answer.value;
+      };
+      // those of the test before
+      await value({ op: 'reset' });
+      const all = [];
+      for (let i = 0; i < n; i++) all.push(await open(namespace));
+      return { op, value, all };
+    }
+    const rooms = (value, s, nsp = '/') => value({ op: 'socket', nsp, id: s.id, what: 'rooms' });
+    const ids = (sockets) => sockets.map((s) => s.id).sort();
 
-  for (const nsp of ['/', '/custom']) {
-    test(`emits to rooms but for those excepted, in ${nsp}`, async () => {
-      const { a, b, op } = await stage(nsp);
-      await op({ op: 'socketsJoin', rooms: [a.id], target: ['x', 42] });
-      await op({ op: 'socketsJoin', rooms: [b.id], target: 'x' });
-      await op({ op: 'emit', rooms: ['x'], except: [42], args: ['only-b', 1, { a: [2] }] });
-      await op({ op: 'emit', rooms: [42], flags: { local: true, volatile: true }, args: ['only-a', Buffer.from([1])] });
-      await op({ op: 'emit', args: ['both'] });
-      assert.deepEqual(await b.inbox.take('only-b'), [1, { a: [2] }]);
-      assert.deepEqual(await a.inbox.take('only-a'), [Buffer.from([1])]);
-      await a.inbox.take('both');
-      await b.inbox.take('both');
-      assert.deepEqual([...a.inbox.names(), ...b.inbox.names()], []);
+    test('emit reaches rooms but those excepted, binary data and many arguments included', async () => {
+      const { value, all } = await stage(3, '/custom');
+      await value({ op: 'socketsJoin', rooms: [all[0].id, all[1].id], target: ['a', 7] });
+      await value({ op: 'socketsJoin', rooms: [all[1].id], target: 'b' });
+      const many = Array.from({ length: 30 }, (_, i) => i);
+      await value({ op: 'emit', rooms: [7], except: ['b'], args: ['hi', { deep: [Buffer.from([1])] }, ...many] });
+      await value({ op: 'emit', flags: { local: true, volatile: true }, args: ['fence'] });
+      for (const s of all) await s.inbox.take('fence');
+      assert.deepEqual(all.map((s) => s.inbox.all.map((e) => e.args)),
+        [[[{ deep: [Buffer.from([1])] }, ...many]], [], []]);
     });
-  }
 
-  test('the answers to an emit come with what went wrong', async () => {
-    const { a, b, op } = await stage();
-    a.on('ask', (x, ack) => ack(x + 1));
-    b.once('ask', (x, ack) => ack(x + 2));
-    const all = await op({ op: 'emit', ack: true, args: ['ask', 1] });
-    assert.deepEqual([all.err, all.responses.sort()], [null, [2, 3]]);
-    const one = await op({ op: 'emit', ack: true, flags: { timeout: 100 }, args: ['ask', 1] });
-    assert.deepEqual([one.err, one.responses], ['operation has timed out', [2]]);
-  });
+    test('emit with an acknowledgement brings the answers, and the error of those missing', async () => {
+      const { value, all } = await stage(2);
+      all[0].on('q', (x, ack) => ack(x));
+      all[1].on('q', (x, ack) => (x === 'both' ? ack({ b: Buffer.from([2]) }) : null));
+      const both = await value({ op: 'emit', ack: true, args: ['q', 'both'] });
+      assert.equal(both.err, null);
+      assert.equal(both.responses.length, 2);
+      assert.ok(both.responses.some((r) => r === 'both') && both.responses.some((r) => r.b?.[0] === 2));
+      const asked = value({ op: 'emit', ack: true, args: ['q', 'one'], flags: { timeout: 600 } });
+      await until(async () => (await value({ op: 'stats' })).ackRequests === 1, 500, () => 'one pending');
+      assert.deepEqual(await asked, { err: 'operation has timed out', responses: ['one'] });
+      assert.deepEqual(await value({ op: 'stats' }), { requests: 0, ackRequests: 0 });
+    });
 
-  test('rooms, sockets, data and facts are told', async () => {
-    const { a, b, op, socket } = await stage();
-    await socket(a, 'join', { target: ['x', 7] });
-    await socket(a, 'leave', { target: 'x' });
-    await socket(a, 'setData', { value: { n: [1, null] } });
-    assert.deepEqual((await socket(a, 'rooms')).sort(), [a.id, '7'].sort());
-    assert.deepEqual(await socket(a, 'data'), { n: [1, null] });
-    assert.deepEqual(await socket(b, 'data'), {});
-    assert.equal((await socket(a, 'handshake')).query.EIO, '4');
-    const [one] = await op({ op: 'fetchSockets', rooms: [7] });
-    assert.deepEqual([one.id, one.rooms.sort(), one.data, one.handshake.query.EIO],
-      [a.id, [a.id, '7'].sort(), { n: [1, null] }, '4']);
-    assert.deepEqual((await op({ op: 'allRooms' })).sort(), [a.id, b.id, '7'].sort());
-    assert.equal(await op({ op: 'serverCount' }), 1);
-    assert.deepEqual(await op({ op: 'stats' }), { requests: 0, ackRequests: 0 });
-    await op({ op: 'socketsLeave', target: 7 });
-    assert.deepEqual(await op({ op: 'fetchSockets', rooms: [7] }), []);
-  });
+    test('an acknowledged join or leave is effective', async () => {
+      const { value, all: [a, b] } = await stage(2);
+      await value({ op: 'socketsJoin', target: ['x', 1] });
+      assert.deepEqual(await rooms(value, a), [a.id, 'x', '1']);
+      await value({ op: 'socketsLeave', rooms: [a.id], target: 1 });
+      assert.deepEqual(await rooms(value, a), [a.id, 'x']);
+      assert.deepEqual(await rooms(value, b), [b.id, 'x', '1']);
+      assert.deepEqual((await value({ op: 'allRooms' })).sort(), [a.id, b.id, 'x', '1'].sort());
+    });
 
-  test('a leave that is acknowledged is effective', async () => {
-    const { a, op, socket } = await stage();
-    for (let i = 0; i < 20; i += 1) {
-      await socket(a, 'join', { target: 'x' });
-      await socket(a, 'leave', { target: 'x' });
-      assert.deepEqual(await op({ op: 'fetchSockets', rooms: ['x'] }), []);
-    }
-  });
+    test('an acknowledged disconnect is effective', async () => {
+      const { value, all } = await stage(3);
+      await value({ op: 'socketsJoin', rooms: [all[0].id], target: 'go' });
+      await value({ op: 'disconnectSockets', rooms: ['go'] });
+      assert.deepEqual((await value({ op: 'fetchSockets' })).map((s) => s.id).sort(), ids(all.slice(1)));
+      assert.equal(await reasonOf(all[0]), 'io server disconnect');
+      await value({ op: 'disconnectSockets', close: true });
+      assert.deepEqual(await value({ op: 'fetchSockets' }), []);
+      await reasonOf(all[1]);
+      assert.equal(all[1].io.engine.readyState, 'closed');
+    });
 
-  test('sockets are disconnected, one, some and all', async () => {
-    const { ctl, a, b, op, socket } = await stage();
-    await socket(a, 'disconnect');
-    assert.equal(await reasonOf(a), 'io server disconnect');
-    await op({ op: 'disconnectSockets', rooms: [b.id], close: true });
-    assert.equal(await reasonOf(b), 'io server disconnect');
-    const c = await connect(server.url, '/custom');
-    await op({ op: 'reset' });
-    assert.equal(await reasonOf(c), 'io server disconnect');
-    assert.ok(ctl.connected);
-  });
+    test('sockets are fetched with handshake, rooms and data', async () => {
+      const { value } = await stage(0);
+      const s = await open('/', { auth: { user: 'ann' } });
+      await value({ op: 'socket', id: s.id, what: 'setData', value: { n: [1, 'é'] } });
+      await value({ op: 'socketsJoin', target: 'quoted "\\\n' });
+      const [found, ...others] = await value({ op: 'fetchSockets' });
+      assert.deepEqual(others, []);
+      assert.deepEqual(Object.keys(found), ['id', 'handshake', 'rooms', 'data']);
+      assert.deepEqual([found.id, found.rooms, found.data], [s.id, [s.id, 'quoted "\\\n'], { n: [1, 'é'] }]);
+      assert.deepEqual(found.handshake.auth, { user: 'ann' });
+      assert.deepEqual(found.handshake, await value({ op: 'socket', id: s.id, what: 'handshake' }));
+    });
 
-  test('what it cannot do it says', async () => {
-    const { ctl, a } = await stage();
-    for (const o of [{ op: 'nothing' }, { op: 'socket', id: 'nobody', what: 'rooms' }, { op: 'socket', id: a.id, what: 'x' },
-      { op: 'serverSideEmit', args: ['x'] }, { op: 'emit', args: ['disconnect'] }]) {
-      assert.equal(typeof (await ask(ctl, 'op', o)).error, 'string', JSON.stringify(o));
-    }
-    assert.deepEqual(await ask(ctl, 'op', { op: 'of', nsp: '/new' }), { value: null });
-    await connect(server.url, '/new');
+    test('one socket joins, leaves, carries data and is disconnected', async () => {
+      const { value, op, all: [s] } = await stage(1, '/custom');
+      const one = (what, more) => value({ op: 'socket', id: s.id, what, ...more });
+      assert.deepEqual(await one('data'), {});
+      await one('setData', { value: 'x' });
+      assert.equal(await one('data'), 'x');
+      await one('join', { target: [1.5, 'b'] });
+      await one('leave', { target: 'b' });
+      assert.deepEqual(await one('rooms'), [s.id, '1.5']);
+      await one('disconnect');
+      assert.deepEqual(await op({ op: 'socket', id: s.id, what: 'rooms' }), { error: 'there is no such socket' });
+      assert.equal(await reasonOf(s), 'io server disconnect');
+    });
+
+    test('of makes a namespace', async () => {
+      const { value } = await stage(0);
+      assert.equal(await value({ op: 'of', nsp: '/made' }), '/made');
+      await open('/made');
+    });
+
+    test('reset ends the sockets of all namespaces but /ctl', async () => {
+      const { value, all } = await stage(2);
+      const other = await open('/custom');
+      await value({ op: 'reset' });
+      for (const s of [...all, other]) assert.equal(await reasonOf(s), 'io server disconnect');
+      assert.deepEqual(await value({ op: 'allRooms' }), []);
+    });
+
+    test('what cannot be done is an error', async () => {
+      const { op, value } = await stage(0);
+      assert.equal(await value({ op: 'serverCount' }), 1);
+      for (const o of [{ op: 'nonsense' }, {}, { op: 'emit' }, { op: 'emit', args: ['disconnect'] },
+        { op: 'emit', args: ['x'], rooms: Array(17).fill('r') }, { op: 'emit', args: ['disconnect'], ack: true },
+        { op: 'emit', args: Array(33).fill('x') }, { op: 'serverSideEmit', args: ['x'] }]) {
+        assert.deepEqual(Object.keys(await op(o)), ['error'], JSON.stringify(o));
+      }
+    });
+
+    test('broadcasts reach the other node', async (t) => {
+      const redis = await startRedis();
+      t.after(() => redis.stop());
+      const nodes = [];
+      for (const name of ['one', 'two']) {
+        const node = await startFixture({ profile: 'ctl', redis, name, parser });
+        t.after(() => node.stop());
+        nodes.push(node);
+      }
+      const ctl = await connect(nodes[0].url, '/ctl', MODES[1], options);
+      const s = await connect(nodes[1].url, '/custom', MODES[1], options);
+      await until(async () => {
+        await ask(ctl, 'op', { op: 'emit', nsp: '/custom', args: ['hi', 1] });
+        return s.inbox.count('hi') > 0;
+      }, 10000, () => 'the event');
+      assert.deepEqual(await s.inbox.take('hi'), [1]);
+    });
   });
-});
+}

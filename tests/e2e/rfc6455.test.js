@@ -1,7 +1,7 @@
 'use strict';
-// The WebSocket protocol (RFC 6455) against a server that echoes: framing, control
-// frames, fragments, text, closing. What is wrong must be refused with the
-// right code, as soon as it can be seen, and nothing else may be.
+// The WebSocket protocol (RFC 6455) against a server that echoes: framing,
+// control frames, fragments, text, closing. What is wrong must be refused with
+// the right code, bad text at its first wrong byte, and nothing else may be.
 
 const { describe, test } = require('node:test');
 const assert = require('node:assert/strict');

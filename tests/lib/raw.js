@@ -15,7 +15,7 @@ class Connection {
     this.closed = false;
     this.error = null;
     this.socket = net.connect({
-      port: server.port, host: '127.0.0.1', allowHalfOpen: true,
+      port: server.port, host: '127.0.0.1', localAddress: server.local, allowHalfOpen: true,
     });
     this.socket.setNoDelay(true);
     this.socket.on('data', (d) => {

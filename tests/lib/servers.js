@@ -57,6 +57,8 @@ async function startFixture({ set = {}, redis, name, profile, parser } = {}) {
   if (profile) args.push('--profile', profile);
   if (parser) args.push('--parser', parser);
   if (redis) args.push('--redis', redis.url || redis);
+  if (profile) args.push('--profile', profile);
+  if (parser) args.push('--parser', parser);
   return ready(new Process(name || 'fixture', path.join(BUILD, 'tests/fixture'),
     args));
 }
