@@ -34,7 +34,8 @@ before(async () => {
   cable.url = `http://127.0.0.1:${cable.listener.address().port}`;
   cable.cut = () => { for (const s of cable.sockets) s.destroy(); };
 });
-after(() => {
+after(async () => {
+  for (const peer of PEERS) await peer.end?.();
   cable.cut();
   cable.listener.close();
 });

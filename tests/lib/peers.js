@@ -13,6 +13,7 @@ const path = require('node:path');
 const { Inbox } = require('./clients');
 const { within, until } = require('./until');
 
+const BROWSER_ARGS = ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'];
 const HEARD = ['auth', 'message-back', 'asked', 'to-room', 'vol', 'bye', 'connect', 'connect_error', 'disconnect'];
 
 // Keeps what was heard until a test takes it, for each namespace.
@@ -169,6 +170,87 @@ function python() {
   return { name: `python-socketio ${version.trim()}`, reasons: false, ordered: false, open: (options) => new PythonClient(options) };
 }
 
+// ---- a browser ------------------------------------------------------------------
+
+// Runs in the page, where the served bundle has made `io`.
+function inPage({ url, transport, namespaces, auth, reconnection, heard }) {
+  const encoded = (v) => {
+    if (v instanceof ArrayBuffer) return { $bytes: btoa(Array.from(new Uint8Array(v), (c) => String.fromCharCode(c)).join('')) };
+    if (Array.isArray(v)) return v.map(encoded);
+    if (v && typeof v === 'object') return Object.fromEntries(Object.entries(v).map(([k, x]) => [k, encoded(x)]));
+    return v;
+  };
+  const decoded = (v) => {
+    if (Array.isArray(v)) return v.map(decoded);
+    if (v && typeof v === 'object') {
+      if ('$bytes' in v) return Uint8Array.from(atob(v.$bytes), (c) => c.charCodeAt(0));
+      return Object.fromEntries(Object.entries(v).map(([k, x]) => [k, decoded(x)]));
+    }
+    return v;
+  };
+  const manager = new window.io.Manager(url, {
+    autoConnect: false, reconnection, reconnectionDelay: 50, reconnectionDelayMax: 200, ...transport });
+  const sockets = {};
+  for (const namespace of namespaces) {
+    const s = sockets[namespace] = manager.socket(namespace, { auth });
+    for (const event of heard) {
+      s.on(event, (...args) => window.hear(namespace, event,
+        encoded(event === 'connect_error' ? [{ message: args[0].message, data: args[0].data }]
+          : event === 'disconnect' ? [args[0]] : args)));
+    }
+    s.on('question', (...args) => args.pop()(...args.reverse()));
+    s.connect();
+  }
+  window.peer = {
+    emit: (namespace, event, args) => { sockets[namespace].emit(event, ...decoded(args)); },
+    ask: (namespace, event, args) => new Promise((resolve) => {
+      sockets[namespace].emit(event, ...decoded(args), (...answer) => resolve(encoded(answer.length > 1 ? answer : answer[0])));
+    }),
+  };
+}
+
+class BrowserClient extends Heard {
+  async open(browser, { url, mode, namespaces, auth, reconnection }) {
+    this.page = await browser.newPage();
+    await this.page.exposeFunction('hear', (namespace, event, args) => this.hear(namespace, event, decode(args)));
+    await this.page.goto(`${url}/fixture.txt`);
+    await this.page.addScriptTag({ url: '/socket.io/socket.io.js' });
+    await this.page.evaluate(inPage, { url, transport: mode.options, namespaces, auth, reconnection, heard: HEARD });
+    return this;
+  }
+
+  call(what, namespace, event, args) {
+    return within(this.page.evaluate(([w, n, e, a]) => window.peer[w](n, e, a), [what, namespace, event, encode(args)]),
+      10000, `the browser's ${event}`).then(decode);
+  }
+
+  emit(namespace, event, ...args) {
+    return this.call('emit', namespace, event, args);
+  }
+
+  ask(namespace, event, ...args) {
+    return this.call('ask', namespace, event, args);
+  }
+
+  close() {
+    return this.page.close();
+  }
+}
+
+// One browser for all pages; `end` closes it.
+function browser() {
+  let launched;
+  const launch = () => {
+    launched ||= require('playwright-core').chromium.launch({ executablePath: '/usr/bin/chromium', args: BROWSER_ARGS });
+    return launched;
+  };
+  return {
+    name: 'Chromium', reasons: true, ordered: true,
+    open: async (options) => new BrowserClient().open(await launch(), options),
+    end: async () => { if (launched) await (await launched).close(); },
+  };
+}
+
 // ---- all of them ----------------------------------------------------------------
 
 function javascript(module, protocol3 = false) {
@@ -187,6 +269,7 @@ const PEERS = [
   // speaks revision 3 of the protocol: switched on where the server admits it
   javascript('socket.io-client-2', true),
   python(),
+  browser(),
 ];
 
 module.exports = { PEERS };
