@@ -170,9 +170,9 @@ static int refuse_text(struct str message, const struct parser_limits *lim,
 /* The order of the keys as the official server writes them: no client minds,
  * but whoever compares bytes does. */
 static const char *const orders[] = {
-    [PACKET_CONNECT] = "tdn",       [PACKET_DISCONNECT] = "tn",
-    [PACKET_EVENT] = "tdin",        [PACKET_ACK] = "itdn",
-    [PACKET_CONNECT_ERROR] = "tnd",
+    [PACKET_CONNECT] = "tdin",       [PACKET_DISCONNECT] = "tin",
+    [PACKET_EVENT] = "tdin",         [PACKET_ACK] = "itdn",
+    [PACKET_CONNECT_ERROR] = "tind",
 };
 
 /* The answer to CONNECT has the socket's private id, which is undefined without

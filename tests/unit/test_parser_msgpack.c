@@ -393,6 +393,22 @@ static void encodes_as_the_official_server(void **state)
     bytes_unref(bin);
 }
 
+/* No server sends one; a head that promises more than follows would be worse.
+ */
+static void an_id_is_written_with_every_type(void **state)
+{
+    (void)state;
+    struct parser_out connect = {
+        .type = PACKET_CONNECT, .ack = 0, .nsp = STR("/")};
+    struct parser_out end = {
+        .type = PACKET_DISCONNECT, .ack = 1, .nsp = STR("/")};
+    struct parser_out error = {
+        .type = PACKET_CONNECT_ERROR, .ack = 2, .nsp = STR("/")};
+    assert_encodes(&connect, "83a47479706500a2696400a36e7370a12f");
+    assert_encodes(&end, "83a47479706501a2696401a36e7370a12f");
+    assert_encodes(&error, "83a47479706504a2696402a36e7370a12f");
+}
+
 static void a_shared_packet_is_encoded_once_per_parser(void **state)
 {
     (void)state;
@@ -485,6 +501,7 @@ int main(void)
         cmocka_unit_test(encodes_as_the_official_server),
         cmocka_unit_test(the_offset_is_the_last_argument),
         cmocka_unit_test(the_reply_to_connect_has_its_pid),
+        cmocka_unit_test(an_id_is_written_with_every_type),
         cmocka_unit_test(a_shared_packet_is_encoded_once_per_parser),
         cmocka_unit_test(what_is_beyond_bounds_is_not_encoded),
     };
