@@ -69,9 +69,8 @@ for (const kind of SESSIONS) {
       await ask(watcher, 'observe');
       const s = await opened();
       assert.equal(await s.packet(), '2');
-      const ping = Date.now();
       const over = await s.ends();
-      around(Date.now() - ping, TIMEOUT, 'end');
+      around(Date.now() - s.opened, INTERVAL + TIMEOUT, 'end');
       assert.equal(over, kind.name === 'polling' ? 'close packet' : 'close ');
       for (;;) {
         const [gone] = await watcher.inbox.take('gone');
