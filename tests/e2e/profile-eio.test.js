@@ -102,3 +102,16 @@ describe('profile engine-client', SKIP, () => {
     assert.equal(r.status, 413);
   });
 });
+
+for (const [profile, path] of [['eio3', '/engine.io/'], ['sio-eio3', '/socket.io/']]) {
+  describe(`profile ${profile}`, SKIP, () => {
+    const server = serving(startFixture, { profile });
+
+    test('takes clients of protocol 3, and of 4', async () => {
+      const old = await request(server, 'GET', `${path}?EIO=3&transport=polling`);
+      assert.match(old.body.toString(), /^\d+:0\{"sid":/);
+      const now = await request(server, 'GET', `${path}?EIO=4&transport=polling`);
+      assert.match(now.body.toString(), /^0\{"sid":/);
+    });
+  });
+}
