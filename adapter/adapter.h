@@ -20,8 +20,11 @@
 #define CONFAB_ADAPTER_ADAPTER_H
 
 #include "adapter/rooms.h"
+#include "common/buf.h"
 #include "common/loop.h"
 #include "common/packet.h"
+
+struct adapter_asked;
 
 enum adapter_type { ADAPTER_MEMORY, ADAPTER_REDIS };
 
@@ -43,8 +46,19 @@ struct broadcast {
     size_t n_rooms;
     const struct str *except;
     size_t n_except;
+    /* Bit i: that name is a number to JavaScript, and is written as one to the
+     * others; Node.js servers keep the rooms 7 and "7" apart, this node does
+     * not. Of the first 64 names. */
+    uint64_t number_rooms, number_except;
     bool local;       /* this node only */
     bool is_volatile; /* receivers that cannot take it now are skipped */
+};
+
+/* Names of rooms to join or leave. */
+struct room_names {
+    const struct str *v;
+    size_t n;
+    uint64_t numbers; /* as above */
 };
 
 /* What an adapter asks of the namespace that hosts it. */
@@ -57,6 +71,32 @@ struct adapter_host {
      * change presence. */
     void (*presence)(void *host, struct str group, struct str key,
                      struct str meta, int event);
+    /* Another server, or an emitter, joins, leaves or ends those of this
+     * node's sockets that are selected. */
+    void (*sockets_join)(void *host, const struct broadcast *b,
+                         const struct room_names *rooms);
+    void (*sockets_leave)(void *host, const struct broadcast *b,
+                          const struct room_names *rooms);
+    void (*sockets_disconnect)(void *host, const struct broadcast *b,
+                               bool close);
+    /* Appends the sockets that are selected as JSON, with commas between them:
+     * {"id":..,"handshake":..,"rooms":[..],"data":..} each. */
+    void (*sockets_describe)(void *host, const struct broadcast *b,
+                             struct buf *out);
+    /* Another server broadcasts and wants every receiver's acknowledgement.
+     * Sends the event, with an acknowledgement's id of the host's own, and
+     * returns how many were asked; answers follow by adapter_answer, for at
+     * most timeout_ms, never inside the call, and adapter_answered in the end.
+     * `p` has no id and may be kept. */
+    size_t (*broadcast_ack)(void *host, struct packet *p,
+                            const struct broadcast *b, uint32_t timeout_ms,
+                            struct adapter_asked *from);
+    /* An event from another server to this one: `data` is a JSON array with the
+     * event's name first. `from` is NULL when no answer is wanted; else
+     * adapter_answer may be called once, now or later, and adapter_answered
+     * must be in the end. */
+    void (*server_event)(void *host, struct str data,
+                         struct adapter_asked *from);
 };
 
 struct cluster;
@@ -99,6 +139,84 @@ void adapter_leave(struct adapter *a, struct member *m, struct str room);
  * local receivers. */
 size_t adapter_broadcast(struct adapter *a, struct packet *p,
                          const struct broadcast *b);
+
+/* ---- operations on the whole cluster --------------------------------------
+ *
+ * Of the classic adapter's requests and responses. Who calls does this node's
+ * part itself where it says so; the rest is told to the other servers. With the
+ * memory adapter, and for what is `local`, there are no others.
+ *
+ * Questions end when every server has answered, when those that have not are
+ * gone, or at a deadline; what came until then is the answer, with the number
+ * of servers that are `missing` from it. The callbacks are called exactly once
+ * and never inside the call that asked. Freeing the adapter ends its questions
+ * the same way. Errors: ERR_LIMIT, too many questions are open. */
+
+/* To the others only; nothing comes back. */
+void adapter_sockets_join(struct adapter *a, const struct broadcast *b,
+                          const struct room_names *rooms);
+void adapter_sockets_leave(struct adapter *a, const struct broadcast *b,
+                           const struct room_names *rooms);
+void adapter_sockets_disconnect(struct adapter *a, const struct broadcast *b,
+                                bool close);
+
+/* `json` is an array, of sockets as host.sockets_describe writes them, of names
+ * of rooms (each once), or of one value per server that answered; borrowed. */
+typedef void adapter_answers_fn(void *arg, struct str json, size_t missing);
+
+/* This node's sockets included. */
+MUST_CHECK int adapter_fetch_sockets(struct adapter *a,
+                                     const struct broadcast *b,
+                                     adapter_answers_fn *fn, void *arg);
+/* The rooms of all servers, those of single sockets included. */
+MUST_CHECK int adapter_all_rooms(struct adapter *a, adapter_answers_fn *fn,
+                                 void *arg);
+
+/* Servers that have the namespace, this one included: at least 1, which is also
+ * the answer while Redis is away. */
+typedef void adapter_count_fn(void *arg, size_t servers);
+MUST_CHECK int adapter_server_count(struct adapter *a, adapter_count_fn *fn,
+                                    void *arg);
+
+/* An event to the other servers: `data` is a JSON array with the event's name
+ * first. */
+void adapter_server_emit(struct adapter *a, struct str data);
+/* The same, and the first value of each one's answer. */
+MUST_CHECK int adapter_server_emit_ack(struct adapter *a, struct str data,
+                                       uint32_t timeout_ms,
+                                       adapter_answers_fn *fn, void *arg);
+
+/* What the receivers of a broadcast on other servers answer. */
+struct adapter_ask_ops {
+    /* One receiver's first value, as JSON text with placeholders for its
+     * attachments; empty when it acknowledged with none. */
+    void (*answered)(void *arg, struct str json, struct bytes *const *bins,
+                     size_t n_bins);
+    /* The last call: receivers that did not answer in time, and a one for each
+     * server that did not say how many it has. */
+    void (*done)(void *arg, size_t missing);
+};
+/* Broadcasts to the other servers' sockets and collects their
+ * acknowledgements; this node's are the caller's business. */
+MUST_CHECK int adapter_broadcast_ack(struct adapter *a, const struct packet *p,
+                                     const struct broadcast *b,
+                                     uint32_t timeout_ms,
+                                     const struct adapter_ask_ops *ops,
+                                     void *arg);
+
+/* From the host that was asked (host.broadcast_ack, host.server_event). An
+ * empty `json`: an acknowledgement without a value. */
+void adapter_answer(struct adapter_asked *from, struct str json,
+                    struct bytes *const *bins, size_t n_bins);
+/* No more answers follow; `from` is gone. */
+void adapter_answered(struct adapter_asked *from);
+
+/* Questions of this node that are open: of the first four kinds, and
+ * broadcasts. */
+struct adapter_open {
+    size_t requests, broadcasts;
+};
+struct adapter_open adapter_open_questions(const struct adapter *a);
 
 /* ---- presence ------------------------------------------------------------
  *
