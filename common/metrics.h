@@ -60,6 +60,8 @@
       "actions refused by a limit")                                            \
     X(M_LIMIT_JSON, COUNTER, "confab_limit_total{limit=\"json\"}",             \
       "actions refused by a limit")                                            \
+    X(M_LIMIT_QUESTIONS, COUNTER, "confab_limit_total{limit=\"questions\"}",   \
+      "actions refused by a limit")                                            \
     X(M_LIMIT_NAME, COUNTER, "confab_limit_total{limit=\"name\"}",             \
       "actions refused by a limit")                                            \
     X(M_DROP_VOLATILE, COUNTER, "confab_dropped_total{why=\"volatile\"}",      \
