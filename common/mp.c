@@ -427,7 +427,7 @@ struct to_json {
     struct buf *out;
     struct mp_bins *bins;
     uint32_t depth, max;
-    bool lookalike; /* a key of the content is called like the placeholder's */
+    bool lookalike; /* content that is taken for a placeholder */
     struct frame frames[MP_DEPTH_MAX];
 };
 
@@ -659,8 +659,8 @@ static bool key_is(const struct mp_value *key, struct str name)
     return (key->type == MP_STR || key->type == MP_BIN) && str_eq(key->s, name);
 }
 
-/* A member that JavaScript would not write as JSON: its value is undefined, or
- * its key is __proto__. Takes the value then. */
+/* Looks at a member's value. 1 when it is one that JavaScript would not write
+ * as JSON, and has been taken: it is undefined, or its key is __proto__. */
 static int skip_member(struct to_json *t, const struct mp_value *key)
 {
     struct str at = *t->in;
@@ -672,10 +672,13 @@ static int skip_member(struct to_json *t, const struct mp_value *key)
         *t->in = at;
         return 1;
     }
-    if (!key_is(key, proto_key))
-        return 0;
-    rc = mp_skip(t->in);
-    return rc < 0 ? rc : 1;
+    if (key_is(key, proto_key)) {
+        rc = mp_skip(t->in);
+        return rc < 0 ? rc : 1;
+    }
+    if (value.type == MP_BOOL && value.b && key_is(key, STR("_placeholder")))
+        t->lookalike = true;
+    return 0;
 }
 
 static void add_comma(struct to_json *t, struct frame *f)
@@ -710,8 +713,6 @@ static int advance(struct to_json *t)
             return rc;
         if (rc > 0)
             continue;
-        if (key_is(&key, STR("_placeholder")))
-            t->lookalike = true;
         add_comma(t, f);
         rc = add_key(t, &key);
         return rc < 0 ? rc : 1;

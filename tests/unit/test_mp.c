@@ -313,6 +313,8 @@ static void what_looks_like_a_placeholder_excludes_binary(void **state)
     (void)state;
     assert_refuses("92 81 ac5f706c616365686f6c646572c3 c400", ERR_PROTO);
     assert_refuses("92 81 c40c5f706c616365686f6c646572c3 c400", ERR_PROTO);
+    assert_unpacks("92 81 ac5f706c616365686f6c64657201 c400",
+                   "[{\"_placeholder\":1},{\"_placeholder\":true,\"num\":0}]");
     assert_unpacks("92 81 ac5f706c616365686f6c646572c3 c0",
                    "[{\"_placeholder\":true},null]");
 }

@@ -452,7 +452,7 @@ static void long_event_names_and_room_lists_are_refused(void **state)
 {
     (void)state;
     struct broadcast b = {0};
-    char data[300];
+    char data[WIRE_EVENT_MAX + 8];
     for (size_t len = WIRE_EVENT_MAX; len <= WIRE_EVENT_MAX + 1; len++) {
         memset(data, 'e', sizeof(data));
         (void)snprintf(data + len + 2, 3, "\"]");
