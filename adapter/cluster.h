@@ -38,7 +38,7 @@ struct cluster {
 
     struct json tape; /* work space for publishing */
     struct buf channel, payload;
-    struct log_gate bad_gate;
+    struct log_gate bad_gate, peer_gate;
 };
 
 struct adapter {
