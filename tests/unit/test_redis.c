@@ -80,11 +80,8 @@ static void greet(void)
 {
     static char user[] = "u", password[] = "p", host[] = "h";
     static struct redis_url url;
-    url = (struct redis_url){.host = host,
-                             .port = 1,
-                             .user = user,
-                             .password = password,
-                             .db = 1};
+    url = (struct redis_url){
+        .host = host, .port = 1, .user = user, .password = password, .db = 1};
     struct redis_settings s = {.url = &url,
                                .role = "test",
                                .client_name = "test",
@@ -206,8 +203,7 @@ static void large_bulks_are_kept_until_they_are_too_large(void **state)
     hear(part, sizeof(part));
     hear(part, sizeof(part));
     assert_non_null(wire);
-    assert_refuses(part, sizeof(part),
-                   "a message that is larger than allowed");
+    assert_refuses(part, sizeof(part), "a message that is larger than allowed");
     assert_int_equal(n_lost, 1);
 }
 
