@@ -108,8 +108,7 @@ static void put_number(struct buf *b, const struct json *j, uint32_t node)
         mp_put_double(b, d);
 }
 
-/* Which attachment the object stands for; `n_bins` when it is none. */
-static size_t placeholder(const struct json *j, uint32_t node, size_t n_bins)
+size_t mp_placeholder(const struct json *j, uint32_t node, size_t n_bins)
 {
     uint32_t flag = json_get(j, node, STR("_placeholder"));
     if (flag == JSON_NONE || json_type(j, flag) != JSON_TRUE)
@@ -196,7 +195,7 @@ static uint32_t put_node(struct writer *w, uint32_t node)
     bool map = n->type == JSON_OBJECT;
     size_t bin = w->n_bins;
     if (map && w->n_bins > 0)
-        bin = placeholder(w->j, node, w->n_bins);
+        bin = mp_placeholder(w->j, node, w->n_bins);
     if (bin < w->n_bins) {
         mp_put_bin(w->out, bytes_str(w->bins[bin]));
         return n->next;

@@ -32,6 +32,8 @@ void mp_put_map(struct buf *b, uint32_t n);
  * out. */
 void mp_put_json(struct buf *b, const struct json *j, uint32_t node,
                  struct bytes *const *bins, size_t n_bins);
+/* Which attachment the value stands for; `n_bins` when it does for none. */
+size_t mp_placeholder(const struct json *j, uint32_t node, size_t n_bins);
 
 /* ---- reading ------------------------------------------------------------- */
 
