@@ -15,6 +15,8 @@ const { until } = require('../lib/until');
 const MESSAGE_MAX = 2 * 1000000 + 65536; // of engine.max_payload_bytes = 1 MB
 const s = {};
 let redis;
+let spy;
+let answers = []; // what nodes have published as responses
 let connections;
 let cases = 0;
 
@@ -34,11 +36,15 @@ before(async () => {
   }, 10000, 'both hear each other');
   assert.equal(await ask(s.a, 'presence-set', 'g', 1), 0);
   await present(1);
+  spy = redis.duplicate();
+  await spy.connect();
+  await spy.pSubscribe('socket.io-response#*', (bytes) => answers.push(bytes), true);
   connections = await connected();
 });
 
 after(async () => {
   closeAll();
+  await spy?.quit();
   await redis?.quit();
   for (const name of ['one', 'two', 'redis']) await s[name]?.stop();
 });
@@ -195,13 +201,13 @@ const ours = (channel) => channel.replace('@b', s.b.id);
 function harmless(name, channels, payload, check = () => {}) {
   cases += channels.length;
   test(name, async () => {
-    const bad = await ignored('bad');
+    const [bad, unasked] = [await ignored('bad'), await ignored('answer')];
     await bounded(s.two, 32, async () => {
       for (const channel of channels) {
         await redis.publish(ours(channel), typeof payload === 'function' ? payload() : payload);
       }
       const heard = await goesOn();
-      await check(await ignored('bad') - bad, heard);
+      await check(await ignored('bad') - bad, heard, await ignored('answer') - unasked);
     });
     if (name !== 'a much larger one') assert.equal(await connected(), connections, 'the connections are kept');
   });
@@ -293,19 +299,61 @@ const FORGED = {
   'an acknowledgement without anything': packed({ type: 9 }),
 };
 
-const stays = (bad, heard) => assert.ok(heard.every((e) => e === 'bad'), `heard ${heard}`);
+// Some of it is for whoever is in no room at all, and moves or tells them.
+const onlyBad = (heard) => assert.ok(heard.every((e) => e === 'bad'), `heard ${heard}`);
 
-for (const [title, channels] of [['requests', REQUESTS], ['responses', RESPONSES]]) {
-  describe(`garbage to ${title}`, () => {
-    for (const [name, payload] of Object.entries(GARBAGE)) if (payload) harmless(name, channels, payload, stays);
-  });
-  describe(`forged ${title}`, () => {
-    for (const [name, payload] of Object.entries(FORGED)) {
-      // some of it ends or moves whoever is in no room at all: that is what it is for
-      harmless(name, channels, payload, stays);
-    }
-  });
+// What a Node.js server that asked would make of it.
+function wellFormed(bytes) {
+  const answer = bytes[0] === 0x7b ? JSON.parse(bytes) : notepack.decode(bytes);
+  assert.equal(typeof answer.requestId, 'string', `${bytes}`.slice(0, 200));
+  for (const list of [answer.sockets ?? [], answer.rooms ?? []]) assert.ok(Array.isArray(list));
+  for (const one of answer.sockets ?? []) {
+    if (typeof one === 'string') continue;
+    assert.equal(typeof one.id, 'string');
+    assert.ok(Array.isArray(one.rooms));
+  }
 }
+
+describe('garbage to requests', () => {
+  for (const [name, payload] of Object.entries(GARBAGE)) {
+    if (payload) {
+      harmless(name, REQUESTS, payload, (bad, heard) => {
+        assert.ok(bad >= 1, `${bad} counted`);
+        assert.deepEqual(heard, []);
+      });
+    }
+  }
+});
+
+describe('forged requests', () => {
+  before(() => { answers = []; });
+  for (const [name, payload] of Object.entries(FORGED)) {
+    harmless(name, REQUESTS, payload, (bad, heard) => {
+      onlyBad(heard);
+      answers.forEach(wellFormed);
+      answers = [];
+    });
+  }
+});
+
+describe('garbage to responses', () => {
+  for (const [name, payload] of Object.entries(GARBAGE)) {
+    if (!payload) continue;
+    harmless(name, RESPONSES, payload, (bad, heard, unasked) => {
+      assert.ok(bad + unasked >= 1, `${bad} and ${unasked} counted`);
+      assert.deepEqual(heard, []);
+    });
+  }
+});
+
+describe('forged responses', () => {
+  for (const [name, payload] of Object.entries(FORGED)) {
+    harmless(name, RESPONSES, payload, (bad, heard, unasked) => {
+      assert.ok(bad + unasked >= 1, `${bad} and ${unasked} counted`);
+      assert.deepEqual(heard, []);
+    });
+  }
+});
 
 // ---- presence ----------------------------------------------------------------
 
