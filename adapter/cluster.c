@@ -11,6 +11,7 @@
 
 enum {
     BAD_LOGS_PER_MINUTE = 6,
+    PEER_LOGS_PER_MINUTE = 30,
     NAME_MAX_BYTES = 64,
     RECOVERY_EXPIRE_MS = 10000, /* how often, at most */
     REQUESTS_TIMEOUT_MS = 5000,
@@ -82,8 +83,9 @@ static void on_presence_peer(void *owner, struct str node, struct str name,
     };
     struct cluster *c = owner;
     size_t peers = presence_peers(c->presence);
-    log_info(event[what], "id=%.*s name=%s peers=%zu", STR_ARG(node),
-             log_safe(name), peers);
+    if (log_allow(&c->peer_gate, loop_now(c->loop), PEER_LOGS_PER_MINUTE))
+        log_info(event[what], "id=%.*s name=%s peers=%zu", STR_ARG(node),
+                 log_safe(name), peers);
     redis_pubsub_expect(c->pubsub, buf_str(&c->presence_channel), peers + 1);
 }
 

@@ -43,7 +43,7 @@ struct cluster {
     struct json tape; /* work space for publishing */
     struct buf channel, payload;
     struct wire_space space; /* of the request or response that is read */
-    struct log_gate bad_gate;
+    struct log_gate bad_gate, peer_gate;
 };
 
 struct adapter {

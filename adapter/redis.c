@@ -20,6 +20,9 @@ enum {
     REPLY_MS = 10000,
     BYE_MS = 500,
     ELEMENTS_MAX = 1024, /* of one array in a reply */
+    /* Of what is no bulk: the reader searches it from its beginning for its
+     * end with every byte that comes. */
+    LINE_MAX_BYTES = 16 * 1024,
     REASON_MAX = 160,
     LOGS_PER_MINUTE = 4,
 };
@@ -74,6 +77,7 @@ struct redis {
     redisReplyObjectFunctions make; /* the reader's, with bounded arrays */
     create_array_fn *make_array;
     size_t partial; /* bytes of the reply that is still incomplete */
+    bool too_many;  /* an array announced more elements than are allowed */
 
     struct pending *fifo; /* ring; `cap` is a power of two */
     uint32_t first, count, cap;
@@ -82,7 +86,7 @@ struct redis {
     uint32_t failures; /* in a row */
     uint64_t up_ms, heard_ms, asked_ms;
     char reason[REASON_MAX];
-    struct log_gate failure_gate, error_gate;
+    struct log_gate up_gate, failure_gate, error_gate;
 };
 
 /* ---- replies that are waited for ----------------------------------------- */
@@ -171,21 +175,18 @@ static void let_go(struct redis *r)
     r->reader = NULL;
 }
 
-static void log_loss(struct redis *r, bool was_up)
+/* What lasted is worth a line each time it ends, what fails again and again is
+ * not. */
+static void log_loss(struct redis *r, bool was_up, bool stable)
 {
     const struct redis_url *url = r->settings.url;
-    const char *reason = log_safe(str_of(r->reason));
-    if (was_up) {
-        log_warn("redis_lost", "role=%s host=%s port=%u reason=%s",
-                 r->settings.role, log_safe(str_of(url->host)), url->port,
-                 reason);
+    if (!stable &&
+        !log_allow(&r->failure_gate, loop_now(r->loop), LOGS_PER_MINUTE))
         return;
-    }
-    if (!log_allow(&r->failure_gate, loop_now(r->loop), LOGS_PER_MINUTE))
-        return;
-    log_warn("redis_unreachable",
+    log_warn(was_up ? "redis_lost" : "redis_unreachable",
              "role=%s host=%s port=%u attempts=%u reason=%s", r->settings.role,
-             log_safe(str_of(url->host)), url->port, r->failures + 1, reason);
+             log_safe(str_of(url->host)), url->port, r->failures + 1,
+             log_safe(str_of(r->reason)));
 }
 
 /* Nothing that is called from here may rely on the connection: its owner may
@@ -194,12 +195,12 @@ static void lose(struct redis *r, const char *reason)
 {
     assert(r->state != WAITING && r->state != CLOSED);
     bool was_up = r->state == UP;
-    uint64_t now = loop_now(r->loop);
+    bool stable = was_up && loop_now(r->loop) - r->up_ms >= STABLE_MS;
     (void)snprintf(r->reason, sizeof(r->reason), "%s", reason);
     let_go(r);
-    log_loss(r, was_up);
-    if (was_up && now - r->up_ms >= STABLE_MS)
+    if (stable)
         r->failures = 0;
+    log_loss(r, was_up, stable);
     set_state(r, WAITING);
     r->failures++;
     if (was_up)
@@ -284,7 +285,8 @@ static void ignore_reply(void *arg, const struct redis_reply *reply)
 static void *create_array(const redisReadTask *task, reader_count n)
 {
     struct redis *r = task->privdata;
-    return n > ELEMENTS_MAX ? NULL : r->make_array(task, n);
+    r->too_many = n > ELEMENTS_MAX;
+    return r->too_many ? NULL : r->make_array(task, n);
 }
 
 static redisReader *make_reader(struct redis *r)
@@ -303,7 +305,7 @@ static redisReader *make_reader(struct redis *r)
 
 static struct redis_reply view(const redisReply *in)
 {
-    struct redis_reply out = {.type = REPLY_TEXT};
+    struct redis_reply out = {.type = REPLY_TEXT, .text = STR("")};
     switch (in->type) {
     case REDIS_REPLY_NIL:
         out.type = REPLY_NIL;
@@ -320,10 +322,18 @@ static struct redis_reply view(const redisReply *in)
         out.text = (struct str){in->str, in->len};
         break;
     default:
-        out.text = (struct str){in->str, in->len};
+        /* Containers of later protocols have none. */
+        if (in->str)
+            out.text = (struct str){in->str, in->len};
         break;
     }
     return out;
+}
+
+static void lose_bad(struct redis *r, const char *reason)
+{
+    metrics_add(M_REDIS_BAD, 1);
+    lose(r, reason);
 }
 
 /* True when it is something published and no reply. */
@@ -355,7 +365,7 @@ static void on_reply(struct redis *r, const redisReply *in)
     if (deliver(r, &reply))
         return;
     if (r->count == 0) {
-        lose(r, "a reply that nobody asked for");
+        lose_bad(r, "a reply that nobody asked for");
         return;
     }
     struct pending p = take(r);
@@ -367,20 +377,34 @@ static void on_reply(struct redis *r, const redisReply *in)
                  log_safe(reply.text));
 }
 
+/* The reader keeps an incomplete reply, however large it says it is. A complete
+ * one that is somewhat larger is the business of its receiver. */
+static void check_partial(struct redis *r)
+{
+    const struct redisReader *reader = r->reader;
+    size_t left = reader->len - reader->pos;
+    if (r->partial > (size_t)r->settings.max_bytes + LOOP_READ_BYTES)
+        lose_bad(r, "a message that is larger than allowed");
+    else if (left > LINE_MAX_BYTES &&
+             !memchr(reader->buf + reader->pos, '\n', LINE_MAX_BYTES))
+        lose_bad(r, "a line that is longer than allowed");
+}
+
 static void on_data(struct stream *s, void *owner, struct str data)
 {
     struct redis *r = owner;
     r->heard_ms = loop_now(r->loop);
     r->partial += data.len;
     if (redisReaderFeed(r->reader, data.p, data.len) != REDIS_OK) {
-        lose(r, r->reader->errstr);
+        lose_bad(r, r->reader->errstr);
         return;
     }
     while (r->stream == s) {
         void *reply = NULL;
+        r->too_many = false;
         if (redisReaderGetReply(r->reader, &reply) != REDIS_OK) {
-            metrics_add(M_REDIS_BAD, 1);
-            lose(r, r->reader->errstr);
+            lose_bad(r, r->too_many ? "an array that is larger than allowed"
+                                    : r->reader->errstr);
             return;
         }
         if (!reply)
@@ -389,13 +413,8 @@ static void on_data(struct stream *s, void *owner, struct str data)
         on_reply(r, reply);
         freeReplyObject(reply);
     }
-    /* The reader keeps an incomplete reply, however large it says it is. A
-     * complete one that is somewhat larger is the business of its receiver. */
-    if (r->stream == s &&
-        r->partial > (size_t)r->settings.max_bytes + LOOP_READ_BYTES) {
-        metrics_add(M_REDIS_BAD, 1);
-        lose(r, "a message that is larger than allowed");
-    }
+    if (r->stream == s)
+        check_partial(r);
 }
 
 /* ---- connecting ---------------------------------------------------------- */
@@ -427,8 +446,10 @@ static void on_ready(void *arg, const struct redis_reply *reply)
     }
     set_state(r, UP);
     r->up_ms = r->heard_ms;
-    log_info("redis_up", "role=%s host=%s port=%u", r->settings.role,
-             log_safe(str_of(r->settings.url->host)), r->settings.url->port);
+    if (log_allow(&r->up_gate, r->up_ms, LOGS_PER_MINUTE))
+        log_info("redis_up", "role=%s host=%s port=%u", r->settings.role,
+                 log_safe(str_of(r->settings.url->host)),
+                 r->settings.url->port);
     r->ops->on_up(r->owner);
 }
 

@@ -108,7 +108,9 @@ static void on_subscribed(void *arg, const struct redis_reply *reply)
     if (!reply)
         return;
     if (reply->type != REPLY_ARRAY || reply->n < 2) {
-        log_error("redis_subscribe_refused", "reply=%s", log_safe(reply->text));
+        if (log_allow(&ps->gate, loop_now(ps->loop), LOGS_PER_MINUTE))
+            log_error("redis_subscribe_refused", "reply=%s",
+                      log_safe(reply->text));
         redis_drop(ps->sub, "a subscription was refused");
         return;
     }

@@ -248,6 +248,9 @@ static int read_name(struct str *in, struct buf *numbers, struct str *name)
         buf_add_u64(numbers, v.u);
         break;
     case MP_FLOAT:
+        /* It would be written as null, which may be somebody's room. */
+        if (!isfinite(v.d))
+            return ERR_PROTO;
         json_out_double(numbers, v.d);
         break;
     default:

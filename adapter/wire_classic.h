@@ -19,8 +19,9 @@
 #include "common/json.h"
 
 enum {
-    WIRE_NAMES_MAX = 256,  /* rooms, and as many exceptions */
-    WIRE_EVENT_MAX = 256,  /* bytes of an event name */
+    WIRE_NAMES_MAX = 256, /* rooms, and as many exceptions */
+    /* Bytes of an event name: as many as limits.event_name_bytes can be. */
+    WIRE_EVENT_MAX = 4096,
     WIRE_ARGS_MAX = 65536, /* beyond some 120,000 official clients fail */
     WIRE_NUMBER_MAX = 32,  /* text of one number */
 };

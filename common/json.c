@@ -12,7 +12,7 @@
  * goes through peek(), which shows a NUL there, a byte that is legal nowhere
  * outside of strings and so needs no case of its own. */
 
-enum { DEPTH_MAX = 64, NODES_MAX = (1 << 24) - 1, FIRST_NODES = 32 };
+enum { NODES_MAX = (1 << 24) - 1, FIRST_NODES = 32 };
 
 struct level {
     uint32_t node;  /* the open array or object */
@@ -28,7 +28,7 @@ struct parser {
     struct json_node *nodes;
     uint32_t n, room, max_nodes;
     uint32_t depth, max_depth;
-    struct level *level; /* DEPTH_MAX of them */
+    struct level *level; /* JSON_DEPTH_MAX of them */
 };
 
 void json_init(struct json *j)
@@ -371,13 +371,14 @@ int json_parse(struct json *j, struct str text, struct json_limits limits)
         return ERR_LIMIT;
     if (text.len == 0)
         return ERR_PROTO;
-    struct level level[DEPTH_MAX];
+    struct level level[JSON_DEPTH_MAX];
     struct parser ps = {
         .j = j,
         .start = text.p,
         .end = text.p + text.len,
         .max_nodes = limits.nodes < NODES_MAX ? limits.nodes : NODES_MAX,
-        .max_depth = limits.depth < DEPTH_MAX ? limits.depth : DEPTH_MAX,
+        .max_depth =
+            limits.depth < JSON_DEPTH_MAX ? limits.depth : JSON_DEPTH_MAX,
         .level = level,
     };
     const char *p = scan_root(&ps, skip_space(&ps, text.p));

@@ -38,8 +38,10 @@ struct json {
     uint32_t err_at; /* byte where the last failed parse stopped */
 };
 
+enum { JSON_DEPTH_MAX = 64 };
+
 struct json_limits {
-    uint32_t depth; /* nesting of arrays and objects; at most 64 */
+    uint32_t depth; /* nesting of arrays and objects; at most JSON_DEPTH_MAX */
     uint32_t nodes; /* values and keys in all; at most 2^24 - 1 */
 };
 

@@ -143,33 +143,91 @@ static void put_scalar(struct buf *b, const struct json *j, uint32_t node,
     }
 }
 
+/* Official decoders assign what they read: this key would not name a property
+ * but replace the prototype of the object, and bytes there end the process of a
+ * Node.js server that sends the object on. */
+static const struct str proto_key = STR_INIT("__proto__");
+
+static uint32_t count_proto_keys(const struct json *j, uint32_t object)
+{
+    uint32_t n = 0;
+    uint32_t key = json_first(j, object);
+    while (key != JSON_NONE) {
+        n += json_string_eq(j, key, proto_key);
+        key = json_next(j, object, key + 1);
+    }
+    return n;
+}
+
+/* A container that is being written. */
+struct open {
+    uint32_t end; /* node behind it */
+    bool map, value_next;
+};
+
+struct writer {
+    const struct json *j;
+    struct bytes *const *bins;
+    size_t n_bins;
+    struct buf *out, scratch;
+    uint32_t depth;
+    struct open open[JSON_DEPTH_MAX];
+};
+
+/* True for a member that is left out. */
+static bool is_left_out(struct writer *w, uint32_t node)
+{
+    while (w->depth > 0 && w->open[w->depth - 1].end == node)
+        w->depth--;
+    if (w->depth == 0 || !w->open[w->depth - 1].map)
+        return false;
+    struct open *o = &w->open[w->depth - 1];
+    if (!o->value_next && json_string_eq(w->j, node, proto_key))
+        return true;
+    o->value_next = !o->value_next;
+    return false;
+}
+
+/* Writes the node, of a container the head alone; what comes next. */
+static uint32_t put_node(struct writer *w, uint32_t node)
+{
+    const struct json_node *n = &w->j->nodes[node];
+    bool map = n->type == JSON_OBJECT;
+    size_t bin = w->n_bins;
+    if (map && w->n_bins > 0)
+        bin = mp_placeholder(w->j, node, w->n_bins);
+    if (bin < w->n_bins) {
+        mp_put_bin(w->out, bytes_str(w->bins[bin]));
+        return n->next;
+    }
+    if (map)
+        mp_put_map(w->out, n->count - count_proto_keys(w->j, node));
+    else if (n->type == JSON_ARRAY)
+        mp_put_array(w->out, n->count);
+    else
+        put_scalar(w->out, w->j, node, &w->scratch);
+    if (map || n->type == JSON_ARRAY) {
+        assert(w->depth < JSON_DEPTH_MAX);
+        w->open[w->depth++] = (struct open){.end = n->next, .map = map};
+    }
+    return node + 1;
+}
+
 /* Both the tape and MessagePack put a head with its count before the content,
  * so that one walk over the tape in its order writes everything. */
 void mp_put_json(struct buf *b, const struct json *j, uint32_t node,
                  struct bytes *const *bins, size_t n_bins)
 {
-    struct buf scratch;
-    buf_init(&scratch, j->text.len);
+    struct writer w = {.j = j, .bins = bins, .n_bins = n_bins, .out = b};
+    buf_init(&w.scratch, j->text.len);
     uint32_t end = j->nodes[node].next;
     while (node < end && !b->full) {
-        const struct json_node *n = &j->nodes[node];
-        size_t bin = n_bins;
-        if (n->type == JSON_OBJECT && n_bins > 0)
-            bin = mp_placeholder(j, node, n_bins);
-        if (bin < n_bins) {
-            mp_put_bin(b, bytes_str(bins[bin]));
-            node = n->next;
-            continue;
-        }
-        if (n->type == JSON_ARRAY)
-            mp_put_array(b, n->count);
-        else if (n->type == JSON_OBJECT)
-            mp_put_map(b, n->count);
+        if (is_left_out(&w, node))
+            node = j->nodes[node + 1].next;
         else
-            put_scalar(b, j, node, &scratch);
-        node++;
+            node = put_node(&w, node);
     }
-    buf_fini(&scratch);
+    buf_fini(&w.scratch);
 }
 
 /* ---- reading ------------------------------------------------------------- */
@@ -368,7 +426,7 @@ struct to_json {
     struct buf *out;
     struct mp_bins *bins;
     uint32_t depth, max;
-    bool lookalike; /* a key of the content is called like the placeholder's */
+    bool lookalike; /* content that is taken for a placeholder */
     struct frame frames[MP_DEPTH_MAX];
 };
 
@@ -434,19 +492,16 @@ static void add_date(struct buf *out, int64_t ms)
             rest / 3600000, rest / 60000 % 60, rest / 1000 % 60, rest % 1000);
 }
 
-/* A moment that is not a whole millisecond is cut towards 1970, as a Date does
- * it. Seconds no Date can hold are cut first, or they would overflow. */
+/* With the arithmetic of the official decoder, whose last digit would differ
+ * from an exact one; what is not a whole millisecond is cut towards 1970. */
 static void add_timestamp(struct buf *out, int64_t s, uint32_t ns)
 {
-    const int64_t limit_s = 8640000000001;
-    if (s > limit_s)
-        s = limit_s;
-    if (s < -limit_s)
-        s = -limit_s;
-    int64_t ms = s * 1000 + ns / 1000000;
-    if (ms < 0 && ns % 1000000 != 0)
-        ms++;
-    add_date(out, ms);
+    const double limit_ms = 8.64e15;
+    double ms = trunc((double)s * 1e3 + ns / 1e6);
+    if (fabs(ms) <= limit_ms)
+        add_date(out, (int64_t)ms);
+    else
+        buf_add(out, STR("null"));
 }
 
 /* Extension -1, in its three widths. */
@@ -469,25 +524,34 @@ static bool add_ext_timestamp(struct buf *out, const struct mp_value *v)
     }
 }
 
-/* Type 0: undefined, dates before there were timestamps, and binary. */
+bool mp_is_undefined(const struct mp_value *v)
+{
+    return v->type == MP_EXT && v->fixed && v->ext == 0 && v->s.len == 1;
+}
+
+/* Type 0: undefined, dates before there were timestamps, and, in forms with a
+ * length, binary. */
+static bool is_ext_old(const struct mp_value *v)
+{
+    return v->ext == 0 && (!v->fixed || v->s.len == 1 || v->s.len == 8);
+}
+
 static int add_ext_old(struct to_json *t, const struct mp_value *v)
 {
-    if (v->fixed && v->s.len == 1) {
+    if (!v->fixed)
+        return add_binary(t, v->s);
+    if (v->s.len == 1)
         buf_add(t->out, STR("null"));
-        return 0;
-    }
-    if (v->fixed && v->s.len == 8) {
+    else
         add_date(t->out, sign_extend(big_endian(v->s.p, 8), 8));
-        return 0;
-    }
-    return add_binary(t, v->s);
+    return 0;
 }
 
 static int add_ext(struct to_json *t, const struct mp_value *v)
 {
     if (v->ext == -1 && add_ext_timestamp(t->out, v))
         return 0;
-    if (v->ext == 0)
+    if (is_ext_old(v))
         return add_ext_old(t, v);
     if (t->depth >= t->max)
         return ERR_LIMIT;
@@ -589,6 +653,33 @@ static int add_key(struct to_json *t, const struct mp_value *v)
     return rc;
 }
 
+static bool key_is(const struct mp_value *key, struct str name)
+{
+    return (key->type == MP_STR || key->type == MP_BIN) && str_eq(key->s, name);
+}
+
+/* Looks at a member's value. 1 when it is one that JavaScript would not write
+ * as JSON, and has been taken: it is undefined, or its key is __proto__. */
+static int skip_member(struct to_json *t, const struct mp_value *key)
+{
+    struct str at = *t->in;
+    struct mp_value value;
+    int rc = mp_read(&at, &value);
+    if (rc < 0)
+        return rc;
+    if (mp_is_undefined(&value)) {
+        *t->in = at;
+        return 1;
+    }
+    if (key_is(key, proto_key)) {
+        rc = mp_skip(t->in);
+        return rc < 0 ? rc : 1;
+    }
+    if (value.type == MP_BOOL && value.b && key_is(key, STR("_placeholder")))
+        t->lookalike = true;
+    return 0;
+}
+
 static void add_comma(struct to_json *t, struct frame *f)
 {
     if (f->any)
@@ -616,16 +707,11 @@ static int advance(struct to_json *t)
         int rc = mp_read(t->in, &key);
         if (rc < 0)
             return rc;
-        /* In JavaScript this key would not name a property but replace the
-         * prototype of the object. */
-        if (key.type == MP_STR && str_eq(key.s, STR("__proto__"))) {
-            rc = mp_skip(t->in);
-            if (rc < 0)
-                return rc;
+        rc = skip_member(t, &key);
+        if (rc < 0)
+            return rc;
+        if (rc > 0)
             continue;
-        }
-        if (key.type == MP_STR && str_eq(key.s, STR("_placeholder")))
-            t->lookalike = true;
         add_comma(t, f);
         rc = add_key(t, &key);
         return rc < 0 ? rc : 1;

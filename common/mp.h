@@ -28,7 +28,8 @@ void mp_put_map(struct buf *b, uint32_t n);
 /* The JSON value at `node`, with what is inside it. Whole numbers (1.0 and 1e3
  * among them) become integers when they fit 64 bits, other numbers float64.
  * When there are attachments each placeholder of one becomes its bytes; one
- * that names none stays the object it is. */
+ * that names none stays the object it is. Members named __proto__ are left
+ * out. */
 void mp_put_json(struct buf *b, const struct json *j, uint32_t node,
                  struct bytes *const *bins, size_t n_bins);
 /* Which attachment the value stands for; `n_bins` when it does for none. */
@@ -67,6 +68,9 @@ struct mp_value {
 MUST_CHECK int mp_read(struct str *in, struct mp_value *v);
 MUST_CHECK int mp_skip(struct str *in);
 
+/* What JavaScript's undefined was written as. */
+bool mp_is_undefined(const struct mp_value *v);
+
 struct mp_bins {
     struct bytes *v[PACKET_BINS_MAX]; /* one reference each */
     size_t n;
@@ -77,9 +81,9 @@ enum { MP_DEPTH_MAX = 32 };
 
 /* Takes one value off `*in` and appends it to `out` as JSON text: integers
  * exact, timestamps and the old JavaScript dates as ISO strings, keys as text,
- * invalid UTF-8 repaired, keys named __proto__ left out. Binary goes to `bins`
- * (may be NULL: then there must be none); extension types that nobody knows
- * become [type, binary].
+ * invalid UTF-8 repaired, members that are undefined or named __proto__ left
+ * out, undefined elsewhere null. Binary goes to `bins` (may be NULL: then there
+ * must be none); extension types that nobody knows become [type, binary].
  *
  * 0, ERR_PROTO, or ERR_LIMIT: nested deeper than `depth` (at most
  * MP_DEPTH_MAX), too many attachments, or `out` is full. */

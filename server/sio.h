@@ -53,7 +53,9 @@ enum sio_error {
     SIO_ERR_IO = -3,     /* the system refused; see sio_server_error */
     SIO_ERR_STATE = -4,  /* not possible now, e.g. the socket is gone */
     SIO_ERR_CONFIG = -5, /* bad configuration; see sio_server_error */
-    SIO_ERR_ARG = -6,    /* the call is wrong: format, reserved event name */
+    /* the call is wrong: format, reserved event name, a placeholder of binary
+     * that is not there */
+    SIO_ERR_ARG = -6,
 };
 
 /* Text or data with its length; may hold NUL; p need not be terminated. */

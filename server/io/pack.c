@@ -188,7 +188,9 @@ static int add_format(struct pack *p, const char *format,
 }
 
 /* What was built is parsed once: raw JSON and the structure of the format are
- * right, or nothing is sent. */
+ * right, or nothing is sent. Beside binary, a value that looks like the
+ * placeholder of some that is not there would end every connection it goes
+ * to. */
 static int check(struct pack *p, struct json *tape)
 {
     if (p->json.full)
@@ -198,8 +200,10 @@ static int check(struct pack *p, struct json *tape)
         bins += p->bins[i]->len;
     if (bins + p->json.len > p->json.max)
         return SIO_ERR_LIMIT;
-    return json_parse(tape, buf_str(&p->json), pack_limits) < 0 ? SIO_ERR_ARG
-                                                                : 0;
+    int rc = json_parse(tape, buf_str(&p->json), pack_limits);
+    if (rc == 0 && p->n_bins > 0)
+        rc = parser_check_bins(tape, p->n_bins);
+    return rc < 0 ? SIO_ERR_ARG : 0;
 }
 
 int pack_array(struct pack *p, const char *event, const char *format,

@@ -25,11 +25,6 @@ static struct str *field(struct fields *f, struct str key)
     return NULL;
 }
 
-static bool is_undefined(const struct mp_value *v)
-{
-    return v->type == MP_EXT && v->fixed && v->ext == 0 && v->s.len == 1;
-}
-
 /* One pair of the map; of a key that comes twice the last one counts, as in
  * JavaScript. */
 static int read_field(struct str *in, struct fields *f)
@@ -43,7 +38,7 @@ static int read_field(struct str *in, struct fields *f)
         return ERR_PROTO;
     struct str *to = key.type == MP_STR ? field(f, key.s) : NULL;
     if (to)
-        *to = is_undefined(&value) ? (struct str){NULL, 0} : at;
+        *to = mp_is_undefined(&value) ? (struct str){NULL, 0} : at;
     return 0;
 }
 

@@ -5,7 +5,7 @@ const { describe, test } = require('node:test');
 const assert = require('node:assert/strict');
 const crypto = require('node:crypto');
 const { startFixture } = require('../lib/servers');
-const { serving, onEachTransport, join, settle } = require('../lib/suite');
+const { serving, onEachTransport, CONFAB_ONLY, join, settle } = require('../lib/suite');
 const { SESSIONS, PollingSession, WebSocketSession } = require('../lib/session');
 const { ask, reasonOf } = require('../lib/clients');
 
@@ -158,4 +158,14 @@ test('a WebSocket without binary frames gets base64', async () => {
   await s.message();
   assert.equal(await s.message(), 'bB//O');
   s.destroy();
+});
+
+// The official server sends it on, and the client drops its connection.
+test('what looks like a placeholder is not sent beside binary that it does not name', CONFAB_ONLY, async () => {
+  const s = await join(server);
+  assert.equal(await ask(s, 'attach', { _placeholder: true, num: 1 }), -6);
+  assert.equal(await ask(s, 'attach', [{ a: { _placeholder: true, num: '0' } }]), -6);
+  assert.equal(await ask(s, 'attach', { _placeholder: 1, num: 1 }), 0);
+  assert.deepEqual(await s.inbox.take('attached'), [{ _placeholder: 1, num: 1 }, bytes(1, 2)]);
+  assert.equal(s.inbox.count('attached'), 0);
 });

@@ -123,7 +123,7 @@ onEachTransport((mode) => {
     const s = await joined('/', mode);
     const date = new Date(1700000000123);
     assert.deepEqual(await ask(s, 'echo', [undefined, date, { u: undefined }]),
-      [null, date.toJSON(), { u: null }]);
+      [null, date.toJSON(), {}]);
   });
 
   test('every kind of value that a server can send', async () => {

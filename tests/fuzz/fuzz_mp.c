@@ -1,5 +1,6 @@
 /* Whatever bytes come, what becomes JSON is JSON, within its bounds, and
- * survives the way back and forth. */
+ * survives the way back and forth; and so does JSON that becomes MessagePack.
+ */
 #include "common/mp.h"
 
 #include <stdlib.h>
@@ -49,6 +50,29 @@ static void pack_and_unpack(struct str text, struct mp_bins *bins)
     json_fini(&tape);
 }
 
+/* What is read again has no key that replaces a prototype. */
+static void from_json(struct str text)
+{
+    struct json_limits limits = {DEPTH, 1U << 20};
+    struct json tape;
+    json_init(&tape);
+    if (json_parse(&tape, text, limits) == 0) {
+        struct mp_bins none = {.n = 0};
+        struct buf packed, back;
+        buf_init(&packed, 16 * OUT_MAX);
+        buf_init(&back, 16 * OUT_MAX);
+        mp_put_json(&packed, &tape, 0, NULL, 0);
+        struct str at = buf_str(&packed);
+        expect(mp_skip(&at) == 0 && at.len == 0);
+        at = buf_str(&packed);
+        expect(mp_to_json(&at, &back, DEPTH, NULL) == 0 && at.len == 0);
+        pack_and_unpack(buf_str(&back), &none);
+        buf_fini(&packed);
+        buf_fini(&back);
+    }
+    json_fini(&tape);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct str in = {(const char *)data, size};
@@ -58,6 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     buf_init(&out, OUT_MAX);
     int skip = mp_skip(&skipped);
     int rc = mp_to_json(&read, &out, DEPTH, &bins);
+    from_json(in);
     if (rc == 0) {
         expect(skip == 0 && skipped.p == read.p);
         pack_and_unpack(buf_str(&out), &bins);

@@ -243,6 +243,40 @@ static void extensions_of_the_official_encoder_are_known(void **state)
     assert_unpacks("d700 0000018bcfe5687b", "\"2023-11-14T22:13:20.123Z\"");
 }
 
+/* As a double has it: 999.999999 ms after the second are a whole one. */
+static void timestamps_are_rounded_as_the_official_decoder_does(void **state)
+{
+    (void)state;
+    assert_unpacks("d7ffee6b27fc6553f100", "\"2023-11-14T22:13:21.000Z\"");
+    assert_unpacks("d7ffffffffff6553f100", "\"2432-03-05T17:38:09.073Z\"");
+    assert_unpacks("c70cff 000f423f 000000006553f100",
+                   "\"2023-11-14T22:13:20.001Z\"");
+    assert_unpacks("c70cff 000f423f ffffffffffffffff",
+                   "\"1969-12-31T23:59:59.001Z\"");
+    assert_unpacks("c70cff ffffffff 0000000000000000",
+                   "\"1970-01-01T00:00:04.294Z\"");
+    assert_unpacks("c70cff 00000000 000007dba8218000",
+                   "\"+275760-09-13T00:00:00.000Z\"");
+    assert_unpacks("c70cff 000f4240 000007dba8218000", "null");
+}
+
+static void undefined_members_are_left_out(void **state)
+{
+    (void)state;
+    assert_unpacks("83 a161 d40000 a162 01 a163 d40000", "{\"b\":1}");
+    assert_unpacks("81 a161 91 d40000", "{\"a\":[null]}");
+    assert_unpacks("81 a161 d40100", "{\"a\":[1,{\"_placeholder\":true,"
+                                     "\"num\":0}]}");
+    assert_refuses("81 a161 d400", ERR_PROTO);
+}
+
+static void fixed_extensions_of_type_0_are_not_all_old_ones(void **state)
+{
+    (void)state;
+    assert_unpacks("d5000102", "[0,{\"_placeholder\":true,\"num\":0}]");
+    assert_unpacks("d60001020304", "[0,{\"_placeholder\":true,\"num\":0}]");
+}
+
 static void binary_is_set_aside(void **state)
 {
     (void)state;
@@ -278,6 +312,9 @@ static void what_looks_like_a_placeholder_excludes_binary(void **state)
 {
     (void)state;
     assert_refuses("92 81 ac5f706c616365686f6c646572c3 c400", ERR_PROTO);
+    assert_refuses("92 81 c40c5f706c616365686f6c646572c3 c400", ERR_PROTO);
+    assert_unpacks("92 81 ac5f706c616365686f6c64657201 c400",
+                   "[{\"_placeholder\":1},{\"_placeholder\":true,\"num\":0}]");
     assert_unpacks("92 81 ac5f706c616365686f6c646572c3 c0",
                    "[{\"_placeholder\":true},null]");
 }
@@ -300,6 +337,22 @@ static void the_prototype_key_is_left_out(void **state)
     assert_unpacks("83 a16101 a95f5f70726f746f5f5f 8161c3 a16202",
                    "{\"a\":1,\"b\":2}");
     assert_unpacks("81 a95f5f70726f746f5f5f 90", "{}");
+    assert_unpacks("81 c4095f5f70726f746f5f5f 90", "{}");
+}
+
+static void the_prototype_key_is_never_written(void **state)
+{
+    (void)state;
+    assert_packs("{\"a\":1,\"__proto__\":{\"b\":[1]},\"c\":2}",
+                 "82 a16101 a16302");
+    assert_packs("[{\"\\u005f_proto__\":1,\"__proto__\":2},3]", "92 80 03");
+    assert_packs("{\"__proto__\":{\"__proto__\":[]}}", "80");
+    assert_packs("[{\"a\":{\"__proto__\":1},\"b\":[{\"__proto__\":[]}]},4]",
+                 "92 82 a161 80 a162 91 80 04");
+    /* where it is no key */
+    assert_packs("[\"__proto__\",{\"a\":\"__proto__\",\"b\":[\"__proto__\"]}]",
+                 "92 a95f5f70726f746f5f5f 82 a161 a95f5f70726f746f5f5f"
+                 "a162 91 a95f5f70726f746f5f5f");
 }
 
 static void text_that_is_not_utf8_is_repaired(void **state)
@@ -446,12 +499,16 @@ int main(void)
         cmocka_unit_test(numbers_of_any_width_are_read),
         cmocka_unit_test(containers_of_any_width_are_read),
         cmocka_unit_test(timestamps_become_iso_dates),
+        cmocka_unit_test(timestamps_are_rounded_as_the_official_decoder_does),
         cmocka_unit_test(extensions_of_the_official_encoder_are_known),
+        cmocka_unit_test(fixed_extensions_of_type_0_are_not_all_old_ones),
+        cmocka_unit_test(undefined_members_are_left_out),
         cmocka_unit_test(binary_is_set_aside),
         cmocka_unit_test(too_much_binary_is_refused),
         cmocka_unit_test(what_looks_like_a_placeholder_excludes_binary),
         cmocka_unit_test(keys_become_text),
         cmocka_unit_test(the_prototype_key_is_left_out),
+        cmocka_unit_test(the_prototype_key_is_never_written),
         cmocka_unit_test(text_that_is_not_utf8_is_repaired),
         cmocka_unit_test(depth_is_bounded),
         cmocka_unit_test(output_is_bounded),

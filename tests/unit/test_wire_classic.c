@@ -371,6 +371,12 @@ static void rooms_of_other_types_are_refused(void **state)
     wire_message_fini(&got);
     assert_int_equal(decode(HEAD PACKET "81 a5726f6f6d73 a161"), ERR_PROTO);
     wire_message_fini(&got);
+    assert_int_equal(
+        decode(HEAD PACKET "81 a5726f6f6d73 91 cb7ff8000000000000"), ERR_PROTO);
+    wire_message_fini(&got);
+    assert_int_equal(decode(HEAD PACKET "81 a6657863657074 91 caff800000"),
+                     ERR_PROTO);
+    wire_message_fini(&got);
 }
 
 static void a_uid_of_any_type_is_tolerated(void **state)
@@ -452,7 +458,7 @@ static void long_event_names_and_room_lists_are_refused(void **state)
 {
     (void)state;
     struct broadcast b = {0};
-    char data[300];
+    char data[WIRE_EVENT_MAX + 8];
     for (size_t len = WIRE_EVENT_MAX; len <= WIRE_EVENT_MAX + 1; len++) {
         memset(data, 'e', sizeof(data));
         (void)snprintf(data + len + 2, 3, "\"]");
