@@ -26,8 +26,8 @@ struct redis_sync {
 static struct timeval timeout_of(const struct redis_sync *r)
 {
     return (struct timeval){.tv_sec = r->timeout_ms / 1000,
-                            .tv_usec = (suseconds_t)(r->timeout_ms % 1000) *
-                                       1000};
+                            .tv_usec =
+                                (suseconds_t)(r->timeout_ms % 1000) * 1000};
 }
 
 static void drop(struct redis_sync *r)

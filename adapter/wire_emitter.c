@@ -141,8 +141,8 @@ void wire_emitter_disconnect(const struct broadcast *to, bool close,
 
 void wire_emitter_server_event(struct str data, struct buf *out)
 {
-    buf_fmt(out, "{\"uid\":\"" UID "\",\"type\":%d,\"data\":",
-            (int)SERVER_EVENT);
+    buf_fmt(out,
+            "{\"uid\":\"" UID "\",\"type\":%d,\"data\":", (int)SERVER_EVENT);
     buf_add(out, data);
     buf_addc(out, '}');
 }

@@ -21,7 +21,11 @@
 
 /* The flag of that name: clients on polling transports may get an event
  * compressed. */
-enum wire_compress { WIRE_COMPRESS_UNSAID, WIRE_COMPRESS_ON, WIRE_COMPRESS_OFF };
+enum wire_compress {
+    WIRE_COMPRESS_UNSAID,
+    WIRE_COMPRESS_ON,
+    WIRE_COMPRESS_OFF
+};
 
 struct wire_event {
     struct str nsp;

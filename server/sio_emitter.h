@@ -10,8 +10,8 @@
  *     sio_emitter_free(em);
  *
  * These calls block until Redis has answered: a server, which must not, uses
- * sio_broadcast and its kin (sio.h). An emitter belongs to one thread at a time;
- * several emitters do not know of each other.
+ * sio_broadcast and its kin (sio.h). An emitter belongs to one thread at a
+ * time; several emitters do not know of each other.
  *
  * Delivery is at most once, as in all of the cluster: what is published while a
  * server is away does not reach it, and nobody acknowledges anything. */

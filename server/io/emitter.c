@@ -119,9 +119,8 @@ static int publish(struct sio_emitter *em)
 {
     if (em->channel.full || em->payload.full)
         return fail(em, SIO_ERR_LIMIT, "the message is larger than 64 MiB");
-    int rc =
-        from_redis(em, redis_sync_publish(em->redis, buf_str(&em->channel),
-                                          buf_str(&em->payload)));
+    int rc = from_redis(em, redis_sync_publish(em->redis, buf_str(&em->channel),
+                                               buf_str(&em->payload)));
     if (rc < 0)
         return rc;
     if (!em->pipeline)
@@ -332,11 +331,10 @@ static int publish_request(struct sio_emitter *em, const struct selection *s)
     return publish(em);
 }
 
-static int move(const struct sio_emission *e, const struct sio_room *rooms,
-                size_t n,
-                void (*request)(const struct broadcast *to,
-                                const struct room_names *rooms,
-                                struct buf *out))
+static int
+move(const struct sio_emission *e, const struct sio_room *rooms, size_t n,
+     void (*request)(const struct broadcast *to, const struct room_names *rooms,
+                     struct buf *out))
 {
     struct selection s;
     struct names names;
