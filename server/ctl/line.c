@@ -66,8 +66,9 @@ static int take_room(struct ctl_line_reader *r, const char *key, uint32_t node,
                json_i64(&r->tape, node, &number)) {
         add(to, sio_room_number(number));
     } else {
-        return fail(r, "%s names a room that is neither a string nor a whole "
-                       "number",
+        return fail(r,
+                    "%s names a room that is neither a string nor a whole "
+                    "number",
                     key);
     }
     return to->overflow ? fail(r, "%s names more than 64 rooms", key) : 0;
@@ -141,9 +142,12 @@ static const struct key {
     const char *name;
     int (*take)(struct ctl_line_reader *r, uint32_t node, struct ctl_line *out);
 } keys[] = {
-    {"event", take_event},       {"args", take_args},
-    {"to", take_to},             {"except", take_except},
-    {"namespace", take_namespace}, {"volatile", take_volatile},
+    {"event", take_event},
+    {"args", take_args},
+    {"to", take_to},
+    {"except", take_except},
+    {"namespace", take_namespace},
+    {"volatile", take_volatile},
     {"compress", take_compress},
 };
 
