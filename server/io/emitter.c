@@ -9,6 +9,7 @@
 #include "adapter/redis_sync.h"
 #include "adapter/wire_classic.h"
 #include "adapter/wire_emitter.h"
+#include "adapter/wire_request.h"
 #include "common/mem.h"
 #include "common/utf8.h"
 #include "server/io/event.h"
@@ -114,11 +115,16 @@ int sio_emitter_flush(struct sio_emitter *em)
     return n < INT_MAX ? (int)n : INT_MAX;
 }
 
+static int too_large(struct sio_emitter *em)
+{
+    return fail(em, SIO_ERR_LIMIT, "the message is larger than 64 MiB");
+}
+
 /* Channel and payload are those of the emitter. */
 static int publish(struct sio_emitter *em)
 {
     if (em->channel.full || em->payload.full)
-        return fail(em, SIO_ERR_LIMIT, "the message is larger than 64 MiB");
+        return too_large(em);
     int rc = from_redis(em, redis_sync_publish(em->redis, buf_str(&em->channel),
                                                buf_str(&em->payload)));
     if (rc < 0)
@@ -277,26 +283,31 @@ static int pack_event(struct sio_emitter *em, struct pack *p, const char *event,
     return 0;
 }
 
+static enum wire_compress compress_of(const struct sio_emission *e)
+{
+    if (!e->says_compress)
+        return WIRE_COMPRESS_UNSAID;
+    return e->compress ? WIRE_COMPRESS_ON : WIRE_COMPRESS_OFF;
+}
+
 static int publish_event(const struct sio_emission *e, struct selection *s,
                          const struct pack *p)
 {
     struct sio_emitter *em = e->emitter;
-    struct wire_event event = {
-        .nsp = buf_str(&s->nsp),
-        .data = &em->tape,
-        .bins = p->bins,
-        .n_bins = p->n_bins,
-        .compress = !e->says_compress ? WIRE_COMPRESS_UNSAID
-                    : e->compress     ? WIRE_COMPRESS_ON
-                                      : WIRE_COMPRESS_OFF,
-    };
+    struct str nsp = buf_str(&s->nsp);
     struct buf base;
     buf_init(&base, MESSAGE_MAX);
-    wire_classic_base(buf_str(&em->prefix), event.nsp, &base);
+    wire_classic_base(buf_str(&em->prefix), nsp, &base);
     wire_classic_channel(buf_str(&base), &s->to, &em->channel);
     buf_fini(&base);
-    wire_emitter_event(&event, &s->to, &em->payload);
-    return publish(em);
+    struct bytes *data = bytes_new(buf_str(&p->json));
+    struct packet *packet =
+        packet_new(PACKET_EVENT, nsp, PACKET_NO_ACK, data, p->bins, p->n_bins);
+    bytes_unref(data);
+    int rc = wire_emitter_encode(&em->tape, packet, &s->to, compress_of(e),
+                                 &em->payload);
+    packet_unref(packet);
+    return rc < 0 ? too_large(em) : publish(em);
 }
 
 int sio_emitter_emit(const struct sio_emission *e, const char *event,
@@ -324,17 +335,17 @@ int sio_emitter_emit(const struct sio_emission *e, const char *event,
 
 /* ---- everything else ----------------------------------------------------- */
 
-static int publish_request(struct sio_emitter *em, const struct selection *s)
+static int publish_request(struct sio_emitter *em, const struct selection *s,
+                           const struct wire_request *request)
 {
-    wire_emitter_request_channel(buf_str(&em->prefix), buf_str(&s->nsp),
-                                 &em->channel);
+    wire_request_channel(buf_str(&em->prefix), buf_str(&s->nsp), &em->channel);
+    if (wire_request_encode(&em->tape, request, &em->payload) < 0)
+        return too_large(em);
     return publish(em);
 }
 
-static int
-move(const struct sio_emission *e, const struct sio_room *rooms, size_t n,
-     void (*request)(const struct broadcast *to, const struct room_names *rooms,
-                     struct buf *out))
+static int move(const struct sio_emission *e, enum wire_type type,
+                const struct sio_room *rooms, size_t n)
 {
     struct selection s;
     struct names names;
@@ -342,10 +353,9 @@ move(const struct sio_emission *e, const struct sio_room *rooms, size_t n,
     if (rc == 0)
         rc = take_names(e->emitter, &names, rooms, n);
     if (rc == 0) {
-        struct room_names list = {
-            .v = names.v, .n = n, .numbers = names.numbers};
-        request(&s.to, &list, &e->emitter->payload);
-        rc = publish_request(e->emitter, &s);
+        struct wire_request request = {
+            .type = type, .opts = s.to, .names = {names.v, n, names.numbers}};
+        rc = publish_request(e->emitter, &s, &request);
     }
     selection_fini(&s);
     return rc;
@@ -354,13 +364,13 @@ move(const struct sio_emission *e, const struct sio_room *rooms, size_t n,
 int sio_emitter_join(const struct sio_emission *e, const struct sio_room *rooms,
                      size_t n)
 {
-    return move(e, rooms, n, wire_emitter_join);
+    return move(e, WIRE_JOIN, rooms, n);
 }
 
 int sio_emitter_leave(const struct sio_emission *e,
                       const struct sio_room *rooms, size_t n)
 {
-    return move(e, rooms, n, wire_emitter_leave);
+    return move(e, WIRE_LEAVE, rooms, n);
 }
 
 int sio_emitter_disconnect(const struct sio_emission *e, bool close)
@@ -368,8 +378,9 @@ int sio_emitter_disconnect(const struct sio_emission *e, bool close)
     struct selection s;
     int rc = selection_init(&s, e);
     if (rc == 0) {
-        wire_emitter_disconnect(&s.to, close, &e->emitter->payload);
-        rc = publish_request(e->emitter, &s);
+        struct wire_request request = {
+            .type = WIRE_DISCONNECT, .opts = s.to, .close = close};
+        rc = publish_request(e->emitter, &s, &request);
     }
     selection_fini(&s);
     return rc;
@@ -409,11 +420,12 @@ static int publish_server_event(struct sio_emitter *em,
     int rc = pack_copy(&data, sio_arg(&whole, 0), add_buffer, NULL);
     event_fini(&whole);
     assert(rc == 0);
-    if (data.full)
-        rc = fail(em, SIO_ERR_LIMIT, "the message is larger than 64 MiB");
-    wire_emitter_server_event(buf_str(&data), &em->payload);
+    struct wire_request request = {.type = WIRE_EVENT,
+                                   .uid = STR(WIRE_EMITTER_UID),
+                                   .data = buf_str(&data)};
+    rc = data.full ? too_large(em) : publish_request(em, s, &request);
     buf_fini(&data);
-    return rc < 0 ? rc : publish_request(em, s);
+    return rc;
 }
 
 int sio_emitter_server_emit(const struct sio_emission *e, const char *event,
