@@ -43,7 +43,7 @@ async function published(args) {
 }
 
 // Everything that is published, in order.
-async function startSpy() {
+async function startSpy(t) {
   const client = createClient({ url: redis.url });
   await client.connect();
   const spy = { seen: [] };
@@ -66,6 +66,7 @@ async function startSpy() {
     await client.disconnect();
     await publisher.disconnect();
   };
+  t?.after(spy.stop);
   return spy;
 }
 
@@ -410,8 +411,8 @@ describe('confabctl', () => {
     assert.match(version.output, /^confabctl \d+\.\d+\.\d+\n$/);
   });
 
-  test('finds Redis in the file, the environment and the arguments, later ones win', async () => {
-    const spy = await startSpy();
+  test('finds Redis in the file, the environment and the arguments, later ones win', async (t) => {
+    const spy = await startSpy(t);
     const file = path.join(OUTPUT, `${process.pid}-ctl.yaml`);
     fs.writeFileSync(file, `redis:\n  url: ${redis.url}\n  prefix: from-file\nengine:\n  path: /x/\n`);
     const channelOf = async (args, env = {}) => {
@@ -428,12 +429,11 @@ describe('confabctl', () => {
       const bad = { CONFAB_REDIS_URL: 'redis://127.0.0.1:1' };
       assert.equal(await channelOf(['--redis', redis.url, 'emit', 'x'], bad), 'socket.io#/#');
     } finally {
-      await spy.stop();
-    }
+      }
   });
 
-  test('reports bad lines with their numbers and publishes the others', async () => {
-    const spy = await startSpy();
+  test('reports bad lines with their numbers and publishes the others', async (t) => {
+    const spy = await startSpy(t);
     const bad = {
       'not json': /no JSON, from byte 1/,
       '{"event":"x"': /no JSON/,
@@ -473,7 +473,6 @@ describe('confabctl', () => {
     const n = Object.keys(bad).length;
     assert.match(output, new RegExp(`published ${n + 1}, received ${n + 1} times, bad lines: ${n}`));
     assert.equal((await spy.take()).length, n + 1);
-    await spy.stop();
   });
 
   test('does not flood the terminal with bad lines', async () => {
@@ -483,8 +482,8 @@ describe('confabctl', () => {
     assert.match(output, /bad lines: 5000/);
   });
 
-  test('publishes what it has while it waits for more', async () => {
-    const spy = await startSpy();
+  test('publishes what it has while it waits for more', async (t) => {
+    const spy = await startSpy(t);
     const fifo = path.join(OUTPUT, `${process.pid}.fifo`);
     fs.rmSync(fifo, { force: true });
     await run('mkfifo', [fifo]);
@@ -502,7 +501,6 @@ describe('confabctl', () => {
     }
     assert.equal((await p.exits(5000)).code, 0, p.output());
     assert.match(p.output(), /published 4, received 4 times/);
-    await spy.stop();
   });
 });
 
