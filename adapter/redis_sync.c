@@ -10,7 +10,7 @@
 
 #include "common/mem.h"
 
-enum { ERROR_MAX = 512, PLACE_MAX = 300, COMMAND_BYTES = 64 };
+enum { ERROR_MAX = 768, PLACE_MAX = 300, COMMAND_BYTES = 64 };
 
 struct redis_sync {
     const struct redis_url *url;

@@ -22,6 +22,7 @@ enum {
     HELD_BYTES_MAX = 1000000,
     MESSAGE_MAX = 64 * 1024 * 1024, /* no server takes more */
     NUMBER_TEXT = 24,
+    ERROR_MAX = 768,
 };
 /* Beyond, JavaScript does not count exactly. */
 #define NUMBER_MAX ((INT64_C(1) << 53) - 1)
@@ -34,7 +35,7 @@ struct sio_emitter {
     bool pipeline;
     int64_t receivers; /* since the last flush */
     char config[CONFIG_ERR_MAX];
-    char error[CONFIG_ERR_MAX];
+    char error[ERROR_MAX];
 };
 
 /* ---- the connection ------------------------------------------------------ */

@@ -421,15 +421,12 @@ describe('confabctl', () => {
       assert.match(output, /published, received 1 times/);
       return (await spy.take())[0].channel;
     };
-    try {
-      assert.equal(await channelOf(['-c', file, 'emit', 'x']), 'from-file#/#');
-      const env = { CONFAB_REDIS_PREFIX: 'from-env' };
-      assert.equal(await channelOf(['-c', file, 'emit', 'x'], env), 'from-env#/#');
-      assert.equal(await channelOf(['-c', file, '--prefix', 'from-args', 'emit', 'x'], env), 'from-args#/#');
-      const bad = { CONFAB_REDIS_URL: 'redis://127.0.0.1:1' };
-      assert.equal(await channelOf(['--redis', redis.url, 'emit', 'x'], bad), 'socket.io#/#');
-    } finally {
-      }
+    assert.equal(await channelOf(['-c', file, 'emit', 'x']), 'from-file#/#');
+    const env = { CONFAB_REDIS_PREFIX: 'from-env' };
+    assert.equal(await channelOf(['-c', file, 'emit', 'x'], env), 'from-env#/#');
+    assert.equal(await channelOf(['-c', file, '--prefix', 'from-args', 'emit', 'x'], env), 'from-args#/#');
+    const bad = { CONFAB_REDIS_URL: 'redis://127.0.0.1:1' };
+    assert.equal(await channelOf(['--redis', redis.url, 'emit', 'x'], bad), 'socket.io#/#');
   });
 
   test('reports bad lines with their numbers and publishes the others', async (t) => {
