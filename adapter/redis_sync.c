@@ -72,8 +72,8 @@ static int fail_refused(struct redis_sync *r, const char *command,
 /* ---- commands ------------------------------------------------------------ */
 
 /* Writing to a connection that is gone raises SIGPIPE, which is none of the
- * program's business: it is held back meanwhile and taken away. */
-static int get_reply(struct redis_sync *r, redisReply **reply)
+ * program's business: it is held back meanwhile and taken away. NULL: lost. */
+static redisReply *get_reply(struct redis_sync *r)
 {
     sigset_t pipe, before, pending;
     sigemptyset(&pipe);
@@ -89,10 +89,10 @@ static int get_reply(struct redis_sync *r, redisReply **reply)
                errno == EINTR)
             ;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (rc != REDIS_OK)
-        return fail_lost(r, error);
-    *reply = got;
-    return 0;
+    if (rc == REDIS_OK)
+        return got;
+    (void)fail_lost(r, error);
+    return NULL;
 }
 
 static int append(struct redis_sync *r, const struct str *argv, size_t argc)
@@ -111,12 +111,12 @@ static int append(struct redis_sync *r, const struct str *argv, size_t argc)
 /* A command of the greeting: anything but an error will do. */
 static int greet(struct redis_sync *r, const struct str *argv, size_t argc)
 {
-    redisReply *reply = NULL;
     int rc = append(r, argv, argc);
-    if (rc == 0)
-        rc = get_reply(r, &reply);
     if (rc < 0)
         return rc;
+    redisReply *reply = get_reply(r);
+    if (!reply)
+        return ERR_IO;
     if (reply->type == REDIS_REPLY_ERROR) {
         rc = fail_refused(r, argv[0].p, reply);
         drop(r);
@@ -199,10 +199,9 @@ int redis_sync_flush(struct redis_sync *r, int64_t *receivers)
 {
     int result = 0;
     while (r->held > 0) {
-        redisReply *reply = NULL;
-        int rc = get_reply(r, &reply);
-        if (rc < 0)
-            return rc;
+        redisReply *reply = get_reply(r);
+        if (!reply)
+            return ERR_IO;
         if (reply->type == REDIS_REPLY_INTEGER)
             *receivers += reply->integer;
         else

@@ -1,5 +1,6 @@
 #include "server/ctl/options.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -152,7 +153,7 @@ static int take_option(struct ctl_options *o, struct arguments *a, int opt)
         fputs(usage, stdout);
         return CTL_OK;
     case OPT_VERSION:
-        puts("confabctl " CONFAB_VERSION);
+        printf("confabctl %s\n", CONFAB_VERSION);
         return CTL_OK;
     default:
         break;
@@ -236,6 +237,7 @@ static int read_rooms(const struct arguments *a, char *const *names, size_t n,
                       struct sio_room *rooms)
 {
     for (size_t i = 0; i < n; i++) {
+        assert(names[i]);
         if (!(a->given & BIT(OPT_NUMBERS))) {
             rooms[i] = sio_room_z(names[i]);
             continue;

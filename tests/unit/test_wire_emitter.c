@@ -96,15 +96,13 @@ static void servers_read_what_is_written(void **state)
                            .is_volatile = true};
     struct wire_limits limits = {.depth = 8, .json_bytes = 1000};
     buf_init(&out, 1000);
-    assert_int_equal(encode("[\"x\",{\"a\":[1]}]", "/chat", &to,
-                            WIRE_COMPRESS_ON, &out),
-                     0);
+    assert_int_equal(
+        encode("[\"x\",{\"a\":[1]}]", "/chat", &to, WIRE_COMPRESS_ON, &out), 0);
     struct wire_message *m = mem_alloc(sizeof(*m));
     assert_int_equal(
         wire_classic_decode(buf_str(&out), STR("/chat"), &limits, m), 0);
     assert_true(str_eq(m->uid, STR("emitter")));
-    assert_true(
-        str_eq(bytes_str(m->packet->data), STR("[\"x\",{\"a\":[1]}]")));
+    assert_true(str_eq(bytes_str(m->packet->data), STR("[\"x\",{\"a\":[1]}]")));
     assert_int_equal(m->n_rooms, 2);
     assert_true(str_eq(m->rooms[0], STR("a")));
     assert_true(str_eq(m->rooms[1], STR("7")));
@@ -134,9 +132,9 @@ static void requests_have_no_uid_but_those_to_servers(void **state)
                            "\"rooms\":[\"r9\"]}")));
     buf_clear(&out);
     assert_int_equal(wire_request_encode(&tape, &event, &out), 0);
-    assert_true(str_eq(
-        buf_str(&out),
-        STR("{\"uid\":\"emitter\",\"type\":6,\"data\":[\"sse\",1]}")));
+    assert_true(
+        str_eq(buf_str(&out),
+               STR("{\"uid\":\"emitter\",\"type\":6,\"data\":[\"sse\",1]}")));
     buf_fini(&out);
     json_fini(&tape);
 }
@@ -147,9 +145,9 @@ static void what_does_not_fit_is_told(void **state)
     struct buf out;
     struct broadcast all = {0};
     buf_init(&out, 40);
-    assert_int_equal(encode("[\"hello\"]", "/", &all, WIRE_COMPRESS_UNSAID,
-                            &out),
-                     ERR_LIMIT);
+    assert_int_equal(
+        encode("[\"hello\"]", "/", &all, WIRE_COMPRESS_UNSAID, &out),
+        ERR_LIMIT);
     assert_int_equal(encode("{}", "/", &all, WIRE_COMPRESS_UNSAID, &out),
                      ERR_PROTO);
     buf_fini(&out);
