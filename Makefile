@@ -45,13 +45,16 @@ LDFLAGS += -Wl,--as-needed
 LDLIBS := $(shell pkg-config --libs $(PKGS) $(MSGPACK) 2>/dev/null) \
 	-lwslay -lhttp_parser -lz -lm
 
-# The library is everything but main and the chat application; the bundle is
-# the official browser client, taken from npm and embedded.
+# The library is everything but the two programs: the node with the chat
+# application, and confabctl. The bundle is the official browser client, taken
+# from npm and embedded.
 LIB_SRC := $(wildcard common/*.c adapter/*.c server/http/*.c server/engine/*.c \
 	server/io/*.c) $(filter-out server/main.c,$(wildcard server/*.c))
 APP_SRC := server/main.c $(wildcard server/app/*.c)
+CTL_SRC := $(wildcard server/ctl/*.c)
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
 APP_OBJ := $(APP_SRC:%.c=$(BUILD)/%.o)
+CTL_OBJ := $(CTL_SRC:%.c=$(BUILD)/%.o)
 FIXTURE_OBJ := $(patsubst tests/fixture/%.c,$(BUILD)/fixture/%.o,$(wildcard tests/fixture/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -62,7 +65,7 @@ BUNDLE := build/bundle/socket.io.js
 .PHONY: all help deps deps-test run cluster test test-unit test-e2e test-cluster \
 	test-browser test-compose test-asan test-valgrind conformance lint fmt fuzz bench install clean
 
-all: $(BUILD)/confab $(BUILD)/libconfab.a ## build the node and the library
+all: $(BUILD)/confab $(BUILD)/confabctl $(BUILD)/libconfab.a ## build the programs and the library
 
 help: ## this list
 	$(Q)grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -104,6 +107,10 @@ $(BUILD)/confab: $(APP_OBJ) $(BUILD)/libconfab.a
 	@echo "  LD    $@"
 	$(Q)$(CC) $(CFLAGS) $(BASE) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+$(BUILD)/confabctl: $(CTL_OBJ) $(BUILD)/libconfab.a
+	@echo "  LD    $@"
+	$(Q)$(CC) $(CFLAGS) $(BASE) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 # Assembler reads the embedded files, so the dependency is written here.
 $(BUILD)/server/http/bundle.o: $(BUNDLE)
 $(BUILD)/server/app/page.o: $(wildcard server/app/page/*)
@@ -116,7 +123,9 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libconfab.a
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
 	$(Q)$(CC) $(CPPFLAGS) $(BASE) $(CFLAGS) $(WARN) $(LDFLAGS) -o $@ $< \
-		$(BUILD)/libconfab.a $(LDLIBS) -lcmocka
+		$(filter %.o,$^) $(BUILD)/libconfab.a $(LDLIBS) -lcmocka
+
+$(BUILD)/tests/unit/test_ctl_line: $(BUILD)/server/ctl/line.o
 
 $(BUILD)/tests/fixture: $(FIXTURE_OBJ) $(BUILD)/libconfab.a
 	@mkdir -p $(@D)
@@ -129,7 +138,7 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libconfab.a
 	$(Q)$(CC) $(CPPFLAGS) $(BASE) $(CFLAGS) $(WARN) $(LDFLAGS) -o $@ $< \
 		$(filter %.o,$^) $(BUILD)/libconfab.a $(LDLIBS)
 
--include $(FIXTURE_OBJ:.o=.d) $(LIB_OBJ:.o=.d) $(APP_OBJ:.o=.d) $(UNIT:=.d) $(wildcard $(BUILD)/tests/*/*.d)
+-include $(FIXTURE_OBJ:.o=.d) $(LIB_OBJ:.o=.d) $(APP_OBJ:.o=.d) $(CTL_OBJ:.o=.d) $(UNIT:=.d) $(wildcard $(BUILD)/tests/*/*.d)
 
 # ---- run --------------------------------------------------------------------
 
@@ -144,8 +153,11 @@ cluster: ## redis, haproxy and NODES=3 nodes; http://localhost:8080
 
 install: all ## into $(DESTDIR)$(PREFIX)
 	install -Dm755 $(BUILD)/confab $(DESTDIR)$(PREFIX)/bin/confab
+	install -Dm755 $(BUILD)/confabctl $(DESTDIR)$(PREFIX)/bin/confabctl
 	install -Dm644 $(BUILD)/libconfab.a $(DESTDIR)$(PREFIX)/lib/libconfab.a
 	install -Dm644 server/sio.h $(DESTDIR)$(PREFIX)/include/confab/sio.h
+	sed 's|"server/sio.h"|"confab/sio.h"|' server/sio_emitter.h \
+		>$(DESTDIR)$(PREFIX)/include/confab/sio_emitter.h
 	install -Dm644 deploy/node.yaml $(DESTDIR)$(PREFIX)/share/confab/node.yaml
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|; s|@LIBS@|$(LDLIBS)|' \

@@ -54,6 +54,36 @@ test('the program of the README compiles against the installed library and chats
     }
   });
 
+test('an emitter compiles against the installed library, in C and C++',
+  { skip: sanitized && 'the library is instrumented' }, async () => {
+    const dir = path.join(OUTPUT, 'emitter');
+    fs.rmSync(dir, { recursive: true, force: true });
+    fs.mkdirSync(dir, { recursive: true });
+    fs.writeFileSync(path.join(dir, 'emit.c'), `
+#include <confab/sio_emitter.h>
+int main(int argc, char **argv)
+{
+    struct sio_emitter *em = sio_emitter_new(argv[argc - 1], NULL);
+    struct sio_emission news = sio_emission_of(em, "/");
+    sio_emission_to(&news, sio_room_z("readers"));
+    sio_emission_to(&news, sio_room_number(7));
+    if (sio_emitter_emit(&news, "news", "{title:s}", "It works") < 0)
+        puts(sio_emitter_error(em));
+    sio_emitter_free(em);
+}
+`);
+    await must('make', ['install', `PREFIX=${dir}/usr`], { name: 'install' });
+    const env = { PKG_CONFIG_PATH: path.join(dir, 'usr/lib/pkgconfig') };
+    const flags = (await must('pkg-config', ['--cflags', '--libs', 'confab'], { env })).split(/\s+/);
+    const warn = ['-Wall', '-Wextra', '-Werror'];
+    await must('cc', [`${dir}/emit.c`, ...warn, ...flags, '-o', `${dir}/emit`]);
+    await must('clang', ['-x', 'c++', '-fsyntax-only', ...warn, `${dir}/emit.c`, ...flags.filter((f) => f.startsWith('-I'))]);
+    const port = await freePort();
+    const said = await must(`${dir}/emit`, [`redis://127.0.0.1:${port}`]);
+    assert.equal(said, `cannot connect to Redis at 127.0.0.1:${port}: Connection refused`);
+    assert.match(await must(`${dir}/usr/bin/confabctl`, ['--version']), /^confabctl /);
+  });
+
 test('the README names every setting, and no other', async () => {
   const printed = await run(path.join(BUILD, 'confab'), ['--print-config']);
   const keys = [];

@@ -10,7 +10,7 @@ function rank(f) {
     if (f ~ /^adapter\//) return 2
     if (f ~ /^server\/http\//) return 3
     if (f ~ /^server\/engine\//) return 4
-    if (f ~ /^server\/(io\/|settings|sio\.h)/) return 5
+    if (f ~ /^server\/(io\/|settings|sio\.h|sio_emitter\.h)/) return 5
     if (f ~ /^server\/app\//) return 6
     return 7
 }

@@ -1,0 +1,114 @@
+/* confabctl: publishes into a cluster from the command line. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "common/json_out.h"
+#include "server/ctl/lines.h"
+#include "server/ctl/options.h"
+#include "server/io/pack.h"
+
+enum { ARGUMENTS_MAX = 64 * 1024 * 1024 };
+
+/* The words behind the event's name as JSON values with commas between them;
+ * false, being said, when one is none. */
+static bool join_arguments(const struct ctl_options *o, struct buf *out)
+{
+    struct json tape;
+    json_init(&tape);
+    int rc = 0;
+    for (int i = 1; i < o->n_words && rc == 0; i++) {
+        if (i > 1)
+            buf_addc(out, ',');
+        if (o->text) {
+            json_out_string(out, str_of(o->words[i]));
+            continue;
+        }
+        rc = json_parse(&tape, str_of(o->words[i]), pack_limits);
+        if (rc < 0)
+            fprintf(stderr,
+                    "confabctl: argument %d is no JSON: %s\n"
+                    "Strings have quotes of their own, '\"like this\"'; with "
+                    "--text before the event\narguments are plain strings.\n",
+                    i, o->words[i]);
+        buf_add(out, str_of(o->words[i]));
+    }
+    json_fini(&tape);
+    return rc == 0;
+}
+
+static int emit(const struct ctl_options *o, const struct sio_emission *to)
+{
+    struct buf args;
+    buf_init(&args, ARGUMENTS_MAX);
+    int rc = SIO_ERR_ARG;
+    if (join_arguments(o, &args)) {
+        struct sio_str text = {buf_str(&args).p, args.len};
+        const char *format = args.len ? "j" : NULL;
+        rc = o->command == CTL_EMIT
+                 ? sio_emitter_emit(to, o->words[0], format, text)
+                 : sio_emitter_server_emit(to, o->words[0], format, text);
+    }
+    buf_fini(&args);
+    return rc;
+}
+
+static struct sio_emission select_clients(const struct ctl_options *o,
+                                          struct sio_emitter *em)
+{
+    struct sio_emission to = sio_emission_of(em, o->nsp);
+    for (size_t i = 0; i < o->n_to; i++)
+        sio_emission_to(&to, o->to[i]);
+    for (size_t i = 0; i < o->n_except; i++)
+        sio_emission_except(&to, o->except[i]);
+    if (o->is_volatile)
+        sio_emission_volatile(&to);
+    if (o->no_compress)
+        sio_emission_compress(&to, false);
+    return to;
+}
+
+static int publish(const struct ctl_options *o, struct sio_emitter *em)
+{
+    struct sio_emission to = select_clients(o, em);
+    switch (o->command) {
+    case CTL_JOIN:
+        return sio_emitter_join(&to, o->rooms, (size_t)o->n_words);
+    case CTL_LEAVE:
+        return sio_emitter_leave(&to, o->rooms, (size_t)o->n_words);
+    case CTL_DISCONNECT:
+        return sio_emitter_disconnect(&to, o->close);
+    default:
+        return emit(o, &to);
+    }
+}
+
+static int run(const struct ctl_options *o)
+{
+    struct sio_emitter *em =
+        sio_emitter_new(o->settings.redis_url, o->settings.redis_prefix);
+    if (o->command == CTL_EMIT_LINES) {
+        int code = ctl_lines_run(em, STDIN_FILENO);
+        sio_emitter_free(em);
+        return code;
+    }
+    int rc = publish(o, em);
+    if (rc >= 0)
+        printf("published, received %d times\n", rc);
+    else if (sio_emitter_error(em)[0])
+        fprintf(stderr, "confabctl: %s%s\n", sio_emitter_error(em),
+                rc == SIO_ERR_IO ? "; is the URL right (--redis or "
+                                   "CONFAB_REDIS_URL), does Redis run?"
+                                 : "");
+    sio_emitter_free(em);
+    return rc >= 0 ? CTL_OK : rc == SIO_ERR_IO ? CTL_FAILED : CTL_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    struct ctl_options o;
+    int rc = ctl_options_read(&o, argc, argv);
+    if (rc < 0)
+        rc = run(&o);
+    ctl_options_fini(&o);
+    return rc;
+}
