@@ -9,6 +9,7 @@ const { createClient } = require('redis');
 const { Server } = require('socket.io');
 const { createAdapter } = require('@socket.io/redis-adapter');
 const { startFixture, startRedis } = require('../lib/servers');
+const { join } = require('../lib/suite');
 const { connect, ask, reasonOf, closeAll } = require('../lib/clients');
 const { until, SLOW } = require('../lib/until');
 
@@ -349,6 +350,45 @@ describe('a pair of nodes', () => {
     await c.inbox.take('q');
     await one.process.stop();
   });
+});
+
+describe('two servers of which one stands still', () => {
+  const servers = {};
+
+  before(async () => {
+    servers.redis = await startRedis();
+    const set = { 'cluster.requests_timeout_ms': 700 };
+    for (const name of ['one', 'two']) servers[name] = await startFixture({ redis: servers.redis, name, set });
+  });
+
+  after(async () => {
+    closeAll();
+    servers.two?.signal('SIGCONT');
+    for (const name of ['one', 'two', 'redis']) await servers[name]?.stop();
+  });
+
+  for (const namespace of ['/custom', '/dyn-1']) {
+    test(`answers are partial, and say so: ${namespace}`, async () => {
+      const [a, b] = [await join(servers.one, namespace), await join(servers.two, namespace)];
+      const question = async (...args) => {
+        assert.equal(await ask(a, ...args), 0);
+        return a.inbox.take('answers');
+      };
+      await until(async () => (await question('fetch'))[0].length === 2, 10000, 'both are there');
+      assert.deepEqual(sorted((await question('all-rooms'))[0]), ids([a, b]));
+      assert.deepEqual(await question('server-ask', 5000, 'double', 21), [[42], 0]);
+      assert.deepEqual(await question('server-ask', 100, 'nobody hears it'), [[], 1]);
+      for (const s of [a, b]) s.on('q', (ack) => ack(s.id));
+      servers.two.signal('SIGSTOP');
+      const [sockets, missing] = await question('fetch');
+      assert.deepEqual([ids(sockets), missing], [[a.id], 1]);
+      assert.deepEqual(await question('all-rooms'), [[a.id], 1]);
+      assert.deepEqual(await question('server-ask', 300, 'double', 21), [[], 1]);
+      assert.deepEqual(await question('broadcast-ack', { event: 'q', timeout: 300 }), [[a.id], 1]);
+      servers.two.signal('SIGCONT');
+      await until(async () => (await question('fetch'))[1] === 0, 10000, 'both answer again');
+    });
+  }
 });
 
 describe('with a Node.js server, which keeps numbers and text apart', () => {

@@ -40,14 +40,13 @@ static void binary_data_goes_beside_the_text(void **state)
     pack_fini(&p);
 }
 
-static void where_only_text_goes_binary_data_is_what_a_buffer_becomes(
-    void **state)
+static void
+where_only_text_goes_binary_data_is_what_a_buffer_becomes(void **state)
 {
     (void)state;
     struct pack p;
     pack_init_text(&p, 1000);
-    assert_int_equal(
-        pack(&p, "e", "B,[B]", three, (struct sio_str){"", 0}), 0);
+    assert_int_equal(pack(&p, "e", "B,[B]", three, (struct sio_str){"", 0}), 0);
     is(&p, "[\"e\",{\"type\":\"Buffer\",\"data\":[0,127,255]},"
            "[{\"type\":\"Buffer\",\"data\":[]}]]");
     assert_int_equal(p.n_bins, 0);
@@ -59,10 +58,10 @@ static void attachments_of_an_event_become_text_too(void **state)
     (void)state;
     struct bytes *bins[] = {bytes_new((struct str){"ab", 2})};
     struct sio_event e;
-    assert_int_equal(
-        json_parse(&given, STR("[[1,{\"_placeholder\":true,\"num\":0}]]"),
-                   pack_limits),
-        0);
+    assert_int_equal(json_parse(&given,
+                                STR("[[1,{\"_placeholder\":true,\"num\":0}]]"),
+                                pack_limits),
+                     0);
     event_init(&e, NULL, &given, false);
     e.bins = bins;
     e.n_bins = 1;
