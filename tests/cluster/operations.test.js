@@ -334,6 +334,33 @@ describe('a pair of nodes', () => {
     assert.deepEqual(ids(await one.value({ op: 'fetchSockets' })), [a.id]);
   });
 
+  test('while Redis is away answers are those of this server, and say that others may miss', async (t) => {
+    const redis = await startRedis();
+    const [one, two] = await pair(redis);
+    t.after(async () => {
+      closeAll();
+      for (const n of [one, two]) await n.process.stop();
+      await redis.stop();
+    });
+    const [a, b] = [await one.open(), await two.open()];
+    for (const s of [a, b]) s.on('q', (ack) => ack(s.id));
+    await redis.kill9();
+    await until(async () => await one.value({ op: 'serverCount' }) === 1, 5000, 'it is alone');
+    assert.deepEqual(await Promise.all([
+      one.value({ op: 'emit', args: ['q'], ack: true }),
+      one.value({ op: 'serverSideEmit', args: ['q'], ack: true }),
+      one.op({ op: 'fetchSockets' }),
+      one.value({ op: 'fetchSockets', flags: { local: true } }).then(ids),
+    ]), [{ err: 'operation has timed out', responses: [a.id] },
+      { err: 'timeout reached: only 0 responses received out of 1', responses: [] },
+      { error: 'timeout reached while waiting for fetchSockets response' }, [a.id]]);
+    await one.value({ op: 'socketsJoin', target: 'x' });
+    assert.deepEqual([await one.rooms(a), await two.rooms(b)], [[a.id, 'x'], [b.id]]);
+    await one.value({ op: 'disconnectSockets' });
+    assert.equal(await reasonOf(a), 'io server disconnect');
+    assert.deepEqual(await one.value({ op: 'stats' }), { requests: 0, ackRequests: 0 });
+  });
+
   test('a server that stops has told whoever asked it, and ends well', async (t) => {
     const [one, two] = await own(t, { 'cluster.requests_timeout_ms': 60000 });
     const b = await two.open();
