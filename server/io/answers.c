@@ -6,6 +6,7 @@
 #include "common/metrics.h"
 #include "server/io/broadcast.h"
 #include "server/io/dynamic.h"
+#include "server/io/survey.h"
 
 /* The answers to one question together are bounded by so many times
  * engine.max_payload_bytes. */
@@ -332,8 +333,8 @@ static int ask_all(const struct sio_broadcast *b, const struct pack *p,
     struct packet *packet = broadcast_packet(ns, next_ack(ns), p);
     int rc = 0;
     if (!to.local)
-        rc = adapter_broadcast_ack(ns->adapter, packet, &to, timeout_ms, &ops,
-                                   q);
+        rc = adapter_broadcast_ack(ns->adapter, packet, &to,
+                                   survey_ms(timeout_ms), &ops, q);
     if (rc == 0) {
         q->elsewhere = !to.local;
         (void)ask_here(q, packet, &to, timeout_ms);
