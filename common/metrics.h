@@ -27,6 +27,8 @@
     X(M_EVENTS_IN, COUNTER, "confab_events_in_total", "events from clients")   \
     X(M_EVENTS_REFUSED, COUNTER, "confab_events_refused_total",                \
       "events from clients that a middleware refused")                         \
+    X(M_SERVER_EVENTS_IN, COUNTER, "confab_server_events_in_total",            \
+      "server-side events from other servers")                                 \
     X(M_DELIVERIES, COUNTER, "confab_deliveries_total",                        \
       "packets handed to a client's connection")                               \
     X(M_BROADCASTS, COUNTER, "confab_broadcasts_total",                        \
