@@ -1,0 +1,157 @@
+'use strict';
+// One server of the profile ctl alone on a Redis, with all that it publishes.
+// The test itself plays the other server of its cluster: it is subscribed to
+// the request channels, so that the server counts it, and answers questions
+// with nothing.
+
+const { createClient } = require('redis');
+const msgpack = require('notepack.io');
+const { startRedis } = require('./servers');
+const { WebSocketConnection } = require('./raw');
+const { W } = require('./conformance');
+const { until, within } = require('./until');
+const { connect, ask, MODES } = require('./clients');
+
+const NAMESPACES = ['/', '/custom'];
+const REQUESTS = 'socket.io-request#';
+const RESPONSES = 'socket.io-response#';
+
+const ANSWERS = {
+  0: (q) => ({ requestId: q.requestId, sockets: [] }),
+  1: (q) => ({ requestId: q.requestId, rooms: [] }),
+  5: (q) => ({ requestId: q.requestId, sockets: [] }),
+  6: (q) => ({ type: 6, requestId: q.requestId, data: 'the other' }),
+  7: (q) => ({ type: 8, requestId: q.requestId, clientCount: 0 }),
+};
+
+function decode(payload) {
+  try {
+    return payload[0] === 0x7b ? JSON.parse(payload) : msgpack.decode(payload);
+  } catch {
+    return {};
+  }
+}
+
+// A client of /ctl that sends its JSON text as it is.
+class RawCtl {
+  static async open(server) {
+    const c = new RawCtl();
+    c.ws = await WebSocketConnection.open(server, W);
+    await c.ws.textFrame();
+    c.ws.text('40/ctl,');
+    await c.ws.textFrame();
+    c.last = 0;
+    return c;
+  }
+
+  async op(text) {
+    this.last += 1;
+    this.ws.text(`42/ctl,${this.last}["op",${text}]`);
+    const start = `43/ctl,${this.last}`;
+    for (;;) {
+      const t = await this.ws.textFrame(10000);
+      if (t === '2') this.ws.text('3');
+      if (t.startsWith(start)) return JSON.parse(t.slice(start.length))[0];
+    }
+  }
+}
+
+class Side {
+  static async start(name, startServer) {
+    const side = new Side();
+    Object.assign(side, { name, seen: [], sent: [], fences: 0, clients: {} });
+    side.redis = await startRedis();
+    side.connections = [];
+    for (let i = 0; i < 3; i++) {
+      const c = createClient({ url: side.redis.url });
+      side.connections.push(c);
+      await c.connect();
+    }
+    const [spy, other, publisher] = side.connections;
+    side.publisher = publisher;
+    await spy.pSubscribe('*', (payload, channel) => side.hear(String(channel), payload), true);
+    side.server = await startServer({ redis: side.redis, name });
+    for (const nsp of NAMESPACES) {
+      await other.subscribe(`${REQUESTS}${nsp}#`, (payload) => side.answer(nsp, payload), true);
+    }
+    side.ctl = await connect(side.server.url, '/ctl', MODES[1]);
+    side.raw = await RawCtl.open(side.server);
+    return side;
+  }
+
+  hear(channel, payload) {
+    const own = this.sent.findIndex((m) => m.channel === channel && m.payload.equals(payload));
+    if (own >= 0) this.sent.splice(own, 1);
+    else this.seen.push({ channel, payload });
+  }
+
+  publish(channel, payload) {
+    const bytes = Buffer.from(payload);
+    this.sent.push({ channel, payload: bytes });
+    return this.publisher.publish(channel, bytes);
+  }
+
+  answer(nsp, payload) {
+    const q = decode(payload);
+    if (q.requestId === undefined || q.uid === 'other' || !ANSWERS[q.type]) return;
+    this.publish(`${RESPONSES}${nsp}#`, JSON.stringify(ANSWERS[q.type](q)));
+  }
+
+  // By the official client, for binary data; or as JSON text.
+  async op(o) {
+    const answer = typeof o === 'string' ? await this.raw.op(o) : await ask(this.ctl, 'op', o);
+    if ('error' in answer) throw new Error(`${this.name}: ${JSON.stringify(o).slice(0, 200)}: ${answer.error}`);
+    return answer.value;
+  }
+
+  // What the server publishes because of the action: all up to a message that
+  // it publishes afterwards.
+  async record(action) {
+    const from = this.seen.length;
+    await action(this);
+    this.fences += 1;
+    const fence = Buffer.from(`fence ${this.fences}`);
+    await this.op({ op: 'emit', rooms: ['fence'], args: [String(fence)] });
+    const to = await until(() => this.seen.findIndex((m) => m.payload.includes(fence)) + 1, 5000,
+      () => `${this.name} publishes ${fence}`);
+    return this.seen.slice(from, to - 1);
+  }
+
+  // What it answers to the request, n messages and no more: the answer to a
+  // later request comes after all of them.
+  async answers(nsp, request, n, meanwhile = () => {}) {
+    const from = this.seen.length;
+    const channel = `${REQUESTS}${nsp}#`;
+    await this.publish(channel, Buffer.isBuffer(request) ? request : JSON.stringify(request));
+    await until(() => this.seen.length >= from + n, 5000, () => `${this.name} answers ${n} times`);
+    await meanwhile(this);
+    this.fences += 1;
+    const fence = `"fence ${this.fences}"`;
+    await this.publish(channel, `{"uid":"other","requestId":${fence},"type":1}`);
+    const to = await until(() => this.seen.findIndex((m) => m.payload.includes(fence)) + 1, 5000,
+      () => `${this.name} answers ${fence}`);
+    return this.seen.slice(from, to - 1);
+  }
+
+  // A client whose handshake is the same on every side, but for its key.
+  async client(name, nsp = '/', auth = '') {
+    const ws = await WebSocketConnection.open(this.server, `${W}&name=${name}`, { headers: { 'X-Name': name } });
+    await ws.textFrame();
+    const prefix = nsp === '/' ? '' : `${nsp},`;
+    ws.text(`40${prefix}${auth}`);
+    const { sid } = JSON.parse((await ws.textFrame()).slice(2 + prefix.length));
+    this.clients[name] = { ws, id: sid, prefix };
+    return this.clients[name];
+  }
+
+  async stop() {
+    this.ctl?.disconnect();
+    this.raw?.ws.destroy();
+    for (const { ws } of Object.values(this.clients)) ws.destroy();
+    for (const c of this.connections) await within(Promise.resolve(c.quit()), 2000, 'redis quits').catch(() => {});
+    await this.server?.stop();
+    await this.redis?.stop();
+  }
+}
+
+module.exports = { Side, REQUESTS, RESPONSES };
