@@ -117,14 +117,21 @@ class Side {
     return this.seen.slice(from, to - 1);
   }
 
+  // The server has answered n times since the last request.
+  hears(n) {
+    const count = () => this.seen.slice(this.from).filter((m) => m.channel.startsWith(RESPONSES)).length;
+    return until(() => count() >= n, 5000, () => `${this.name} answers ${n} times, not ${count()}`);
+  }
+
   // What it answers to the request, n messages and no more: the answer to a
   // later request comes after all of them.
-  async answers(nsp, request, n, meanwhile = () => {}) {
+  async answers(nsp, request, n, { during = () => {} } = {}) {
     const from = this.seen.length;
+    this.from = from;
     const channel = `${REQUESTS}${nsp}#`;
     await this.publish(channel, Buffer.isBuffer(request) ? request : JSON.stringify(request));
-    await until(() => this.seen.length >= from + n, 5000, () => `${this.name} answers ${n} times`);
-    await meanwhile(this);
+    await during(this);
+    await this.hears(n);
     this.fences += 1;
     const fence = `"fence ${this.fences}"`;
     await this.publish(channel, `{"uid":"other","requestId":${fence},"type":1}`);
@@ -142,6 +149,22 @@ class Side {
     const { sid } = JSON.parse((await ws.textFrame()).slice(2 + prefix.length));
     this.clients[name] = { ws, id: sid, prefix };
     return this.clients[name];
+  }
+
+  // Answers the next "ask" that reaches the client: with JSON text, or with one
+  // binary value.
+  async acknowledge(name, answer) {
+    const { ws, prefix } = this.clients[name];
+    for (;;) {
+      const t = await ws.textFrame();
+      if (t === '2') ws.text('3');
+      if (!t.startsWith(`42${prefix}`)) continue;
+      const [, id] = /^(\d+)\["ask"/.exec(t.slice(2 + prefix.length)) || [];
+      if (id === undefined) continue;
+      if (Buffer.isBuffer(answer)) ws.text(`461-${prefix}${id}[{"_placeholder":true,"num":0}]`).binary(answer);
+      else ws.text(`43${prefix}${id}${answer}`);
+      return;
+    }
   }
 
   async stop() {
