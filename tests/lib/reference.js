@@ -354,6 +354,7 @@ async function main() {
     io.adapter(createAdapter(publish, subscribe, {
       key: set['redis.prefix'] || 'socket.io',
       requestsTimeout: app === 'ctl' ? TIMEOUT_MS : undefined,
+      publishOnSpecificResponseChannel: set['adapter.specific_responses'] === 'true',
     }));
   }
   ({ chat, fixture, ctl })[app](io);

@@ -59,24 +59,35 @@ class RawCtl {
 class Side {
   static async start(name, startServer) {
     const side = new Side();
-    Object.assign(side, { name, seen: [], sent: [], fences: 0, clients: {} });
+    Object.assign(side, { name, seen: [], fences: 0, clients: {} });
     side.redis = await startRedis();
-    side.connections = [];
-    for (let i = 0; i < 3; i++) {
-      const c = createClient({ url: side.redis.url });
-      side.connections.push(c);
-      await c.connect();
-    }
-    const [spy, other, publisher] = side.connections;
-    side.publisher = publisher;
-    await spy.pSubscribe('*', (payload, channel) => side.hear(String(channel), payload), true);
+    await side.reconnect();
     side.server = await startServer({ redis: side.redis, name });
-    for (const nsp of NAMESPACES) {
-      await other.subscribe(`${REQUESTS}${nsp}#`, (payload) => side.answer(nsp, payload), true);
-    }
     side.ctl = await connect(side.server.url, '/ctl', MODES[1]);
     side.raw = await RawCtl.open(side.server);
     return side;
+  }
+
+  // To a Redis that has begun.
+  async reconnect() {
+    this.connections = [];
+    this.sent = [];
+    for (let i = 0; i < 3; i++) {
+      const c = createClient({ url: this.redis.url });
+      c.on('error', () => {}); // what it means is found by the tests
+      this.connections.push(c);
+      await c.connect();
+    }
+    const [spy, other, publisher] = this.connections;
+    this.publisher = publisher;
+    await spy.pSubscribe('*', (payload, channel) => this.hear(String(channel), payload), true);
+    for (const nsp of NAMESPACES) {
+      await other.subscribe(`${REQUESTS}${nsp}#`, (payload) => this.answer(nsp, payload), true);
+    }
+  }
+
+  async disconnect() {
+    for (const c of this.connections) await within(Promise.resolve(c.quit()), 2000, 'redis quits').catch(() => {});
   }
 
   hear(channel, payload) {
@@ -171,7 +182,7 @@ class Side {
     this.ctl?.disconnect();
     this.raw?.ws.destroy();
     for (const { ws } of Object.values(this.clients)) ws.destroy();
-    for (const c of this.connections) await within(Promise.resolve(c.quit()), 2000, 'redis quits').catch(() => {});
+    await this.disconnect();
     await this.server?.stop();
     await this.redis?.stop();
   }
