@@ -26,6 +26,22 @@ function answering(name) {
   };
 }
 
+// Programs that are no servers: what they do for an operation.
+const EMITTERS = {
+  E(m, { op, nsp, rooms = [], except = [], flags = {}, args, target, close }) {
+    const all = new Emitter(m.connection).of(nsp);
+    let e = all.except(except);
+    if (rooms.length) e = e.to(rooms);
+    if (flags.volatile) e = e.volatile;
+    if (op === 'emit') e.emit(...args);
+    else if (op === 'socketsJoin') e.socketsJoin(target);
+    else if (op === 'socketsLeave') e.socketsLeave(target);
+    else if (op === 'disconnectSockets') e.disconnectSockets(close);
+    else if (op === 'serverSideEmit') all.serverSideEmit(...args);
+    else throw new Error(`emitters have no ${op}`);
+  },
+};
+
 class Mixed {
   static async start() {
     const m = new Mixed();
@@ -56,24 +72,12 @@ class Mixed {
     return ask(this.ctl[server], 'op', o);
   }
 
-  // One operation of a server, or of an emitter (E); its value.
+  // One operation of a server, or of an emitter; its value.
   async op(from, o) {
-    if (from === 'E') return this.emitterOp(o);
+    if (from in EMITTERS) return EMITTERS[from](this, { nsp: this.nsp, ...o });
     const answer = await this.ask(from, { nsp: this.nsp, ...o });
     if ('error' in answer) throw new Error(`${from}, ${o.op}: ${answer.error}`);
     return answer.value;
-  }
-
-  emitterOp({ op, nsp = this.nsp, rooms = [], except = [], flags = {}, args, target, close }) {
-    let e = new Emitter(this.connection).of(nsp).except(except);
-    if (rooms.length) e = e.to(rooms);
-    if (flags.volatile) e = e.volatile;
-    if (op === 'emit') e.emit(...args);
-    else if (op === 'socketsJoin') e.socketsJoin(target);
-    else if (op === 'socketsLeave') e.socketsLeave(target);
-    else if (op === 'disconnectSockets') e.disconnectSockets(close);
-    else if (op === 'serverSideEmit') new Emitter(this.connection).of(nsp).serverSideEmit(...args);
-    else throw new Error(`emitters have no ${op}`);
   }
 
   // The twelve clients of the namespace.
@@ -135,4 +139,4 @@ class Mixed {
   }
 }
 
-module.exports = { Mixed, SERVERS, KINDS, NAMES, connect, alsoConnect, reasonOf, MODES };
+module.exports = { Mixed, EMITTERS, SERVERS, KINDS, NAMES, connect, alsoConnect, reasonOf, MODES };
