@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "adapter/cluster.h"
+#include "adapter/requests.h"
 #include "common/id.h"
 #include "common/mem.h"
 #include "common/metrics.h"
@@ -188,6 +189,7 @@ struct adapter *adapter_new(struct cluster *c, struct str nsp,
     map_put(&c->by_nsp, &a->by_nsp);
     if (c->recovery)
         a->recovery = recovery_open(c->recovery, nsp);
+    requests_init(a);
     if (!c->pubsub)
         return a;
     wire_classic_base(c->prefix, a->nsp, &a->base);
@@ -203,6 +205,7 @@ void adapter_free(struct adapter *a)
         return;
     struct cluster *c = a->cluster;
     assert(a->rooms.everyone.n == 0);
+    requests_fini(a);
     presence_clear_namespace(c->presence, a->nsp);
     if (a->recovery)
         recovery_close(a->recovery);

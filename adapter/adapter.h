@@ -149,8 +149,9 @@ size_t adapter_broadcast(struct adapter *a, struct packet *p,
  * Questions end when every server has answered, when those that have not are
  * gone, or at a deadline; what came until then is the answer, with the number
  * of servers that are `missing` from it. The callbacks are called exactly once
- * and never inside the call that asked. Freeing the adapter ends its questions
- * the same way. Errors: ERR_LIMIT, too many questions are open. */
+ * and never inside the call that asked; they may ask again. Freeing the adapter
+ * ends its questions the same way, from inside adapter_free. Errors: ERR_LIMIT,
+ * too many questions are open; ERR_STATE, the adapter is being freed. */
 
 /* To the others only; nothing comes back. */
 void adapter_sockets_join(struct adapter *a, const struct broadcast *b,

@@ -10,6 +10,7 @@
 
 #include "adapter/adapter.h"
 #include "adapter/presence.h"
+#include "adapter/questions.h"
 #include "adapter/recovery.h"
 #include "adapter/redis_pubsub.h"
 #include "adapter/wire_classic.h"
@@ -51,6 +52,7 @@ struct adapter {
     struct buf base;    /* P#N# */
     struct buf pattern; /* empty for the memory adapter */
     struct recovery_nsp *recovery;
+    struct questions questions; /* requests.h */
     char uid[ADAPTER_UID_LEN];
 };
 

@@ -27,6 +27,8 @@
     X(M_EVENTS_IN, COUNTER, "confab_events_in_total", "events from clients")   \
     X(M_EVENTS_REFUSED, COUNTER, "confab_events_refused_total",                \
       "events from clients that a middleware refused")                         \
+    X(M_SERVER_EVENTS_IN, COUNTER, "confab_server_events_in_total",            \
+      "server-side events from other servers")                                 \
     X(M_DELIVERIES, COUNTER, "confab_deliveries_total",                        \
       "packets handed to a client's connection")                               \
     X(M_BROADCASTS, COUNTER, "confab_broadcasts_total",                        \
@@ -59,6 +61,8 @@
     X(M_LIMIT_ACKS, COUNTER, "confab_limit_total{limit=\"acks\"}",             \
       "actions refused by a limit")                                            \
     X(M_LIMIT_JSON, COUNTER, "confab_limit_total{limit=\"json\"}",             \
+      "actions refused by a limit")                                            \
+    X(M_LIMIT_QUESTIONS, COUNTER, "confab_limit_total{limit=\"questions\"}",   \
       "actions refused by a limit")                                            \
     X(M_LIMIT_NAME, COUNTER, "confab_limit_total{limit=\"name\"}",             \
       "actions refused by a limit")                                            \

@@ -301,7 +301,7 @@ SIO_API bool sio_binary(struct sio_value v, struct sio_str *out);
 /* The JSON text of the value as the client wrote it; empty for SIO_NONE. */
 SIO_API struct sio_str sio_json(struct sio_value v);
 
-/* The client wants an acknowledgement that was not given yet. */
+/* An acknowledgement is wanted that was not given yet. */
 SIO_API bool sio_wants_ack(const struct sio_event *e);
 /* Acknowledges with the values of `format` (see below); once; does nothing when
  * none is wanted. */
@@ -350,13 +350,21 @@ SIO_API int sio_emit_ack(struct sio_socket *s, uint32_t timeout_ms,
 
 /* A broadcast is built on the stack: where it starts, then what narrows it.
  * Rooms form a union; a socket gets it once whatever rooms overlap. Names are
- * borrowed until it is sent; it may be sent several times. */
+ * borrowed until it is sent; it may be sent several times. It reaches all
+ * servers of the cluster that have the namespace, unless it is local. */
 enum { SIO_BROADCAST_ROOMS = 16 };
+
+union sio_room {
+    struct sio_str name;
+    int64_t number;
+};
 
 struct sio_broadcast {
     struct sio_namespace *ns;
-    struct sio_str rooms[SIO_BROADCAST_ROOMS];
-    struct sio_str except[SIO_BROADCAST_ROOMS];
+    union sio_room rooms[SIO_BROADCAST_ROOMS];
+    union sio_room except[SIO_BROADCAST_ROOMS];
+    /* Bit i: that one is a number. */
+    uint16_t number_rooms, number_except;
     uint8_t n_rooms, n_except;
     bool local, is_volatile, overflow;
 };
@@ -366,9 +374,15 @@ SIO_API struct sio_broadcast sio_all(struct sio_namespace *ns);
 /* Everyone in the socket's namespace but the socket itself. */
 SIO_API struct sio_broadcast sio_others(struct sio_socket *s);
 /* Only members of this room (and of the others named). A socket's id is the
- * name of a room that it alone is in. */
+ * name of a room that it alone is in, whatever server it is on. */
 SIO_API void sio_to(struct sio_broadcast *b, struct sio_str room);
 SIO_API void sio_except(struct sio_broadcast *b, struct sio_str room);
+/* To Node.js servers the rooms 7 and "7" are two, and applications there may
+ * have joined sockets to the number: these name it. To this server it is the
+ * room "7", whoever asks and however: all its rooms are text. Beyond 2^53
+ * JavaScript does not count exactly. */
+SIO_API void sio_to_number(struct sio_broadcast *b, int64_t room);
+SIO_API void sio_except_number(struct sio_broadcast *b, int64_t room);
 /* Only sockets of this node. */
 SIO_API void sio_local(struct sio_broadcast *b);
 /* Receivers that cannot take it at once are skipped. */
@@ -377,13 +391,16 @@ SIO_API void sio_volatile(struct sio_broadcast *b);
 SIO_API int sio_broadcast(const struct sio_broadcast *b, const char *event,
                           const char *format, ...);
 
-/* Broadcasts to this node's sockets, for now, and waits for the acknowledgement
- * of each. `fn` is called exactly once, never inside this call, when all have
- * answered or gone, after timeout_ms at the latest: with the one argument of
- * `answers`, an array of each client's first value in the order they came,
- * binary data included, and with the number of those that did not answer. Past
- * four times engine.max_payload_bytes further answers are missing, too. Waits
- * for at most limits.pending_acks broadcasts of a namespace. */
+/* Broadcasts and waits for the acknowledgement of each receiver. `fn` is called
+ * exactly once, never inside this call, when all have answered or gone, after
+ * timeout_ms at the latest: with the one argument of `answers`, an array of
+ * each client's first value in the order they came, binary data included, and
+ * with the number of those that did not answer, among them a one for each
+ * server that did not say how many receivers it has. Past four times
+ * engine.max_payload_bytes further answers are missing, too. Waits for at most
+ * limits.pending_acks broadcasts of a namespace.
+ *
+ * A single socket of any server is asked by a broadcast to its id. */
 typedef void sio_answers_fn(struct sio_event *answers, size_t missing,
                             void *arg);
 SIO_API int sio_broadcast_ack(const struct sio_broadcast *b,
@@ -391,18 +408,84 @@ SIO_API int sio_broadcast_ack(const struct sio_broadcast *b,
                               void *arg, const char *event, const char *format,
                               ...);
 
-/* The sockets that a broadcast would reach on this node, for now. `each`
- * returns false to stop; it may do anything, disconnect included; sockets that
- * end meanwhile are left out. SIO_ERR_ARG when too many rooms were named. */
+/* The sockets of this server that a broadcast would reach; for those of others
+ * see sio_fetch_sockets. `each` returns false to stop; it may do anything,
+ * disconnect included; sockets that end meanwhile are left out. SIO_ERR_ARG
+ * when too many rooms were named. */
 SIO_API int sio_sockets(const struct sio_broadcast *b,
                         bool (*each)(struct sio_socket *s, void *arg),
                         void *arg);
-/* All that can join do; returns the first failure of one that cannot. */
+/* The sockets that a broadcast would reach join, leave, or end: on this server
+ * inside the call, on the others when they hear of it, in the order of this
+ * server's calls, unless the broadcast is local. All that can join do; returns
+ * the first failure of one here that cannot, or why nobody can: the name is no
+ * room's (sio_join). */
 SIO_API int sio_sockets_join(const struct sio_broadcast *b,
                              struct sio_str room);
 SIO_API int sio_sockets_leave(const struct sio_broadcast *b,
                               struct sio_str room);
+/* As sio_to_number. */
+SIO_API int sio_sockets_join_number(const struct sio_broadcast *b,
+                                    int64_t room);
+SIO_API int sio_sockets_leave_number(const struct sio_broadcast *b,
+                                     int64_t room);
 SIO_API int sio_sockets_disconnect(const struct sio_broadcast *b, bool close);
+
+/* ---- the other servers ---------------------------------------------------
+ *
+ * Several servers with the same Redis are one cluster; its servers are those
+ * that have the namespace, Node.js servers included. Without Redis this one is
+ * the only one.
+ *
+ * A question to them is answered exactly once, never inside the call that
+ * asked: when every server has answered, when those that have not are gone, or
+ * after cluster.requests_timeout_ms. What came until then is the answer, and
+ * `missing` is the number of servers that are not in it. A server answers after
+ * it has done what it was told before by the same server. SIO_ERR_LIMIT when
+ * too many questions are open. */
+
+/* The sockets that a broadcast would reach, those of this server included:
+ * `fn` gets one argument, an array of {id, handshake, rooms, data} (sio_id,
+ * sio_handshake_json, sio_rooms, sio_data). */
+SIO_API int sio_fetch_sockets(const struct sio_broadcast *b, sio_answers_fn *fn,
+                              void *arg);
+/* An array of the names of all rooms, each once, among them those of single
+ * sockets. */
+SIO_API int sio_all_rooms(struct sio_namespace *ns, sio_answers_fn *fn,
+                          void *arg);
+/* How many servers there are: this one alone while Redis is away. */
+typedef void sio_count_fn(size_t servers, void *arg);
+SIO_API int sio_server_count(struct sio_namespace *ns, sio_count_fn *fn,
+                             void *arg);
+
+/* A server-side event: to the other servers, not to clients, and not to this
+ * server's own handlers. Binary data arrives as {"type":"Buffer","data":[...]},
+ * the JSON of a Buffer. SIO_ERR_ARG for "connect", "connection" and
+ * "new_namespace", which are taken. */
+SIO_API int sio_server_emit(struct sio_namespace *ns, const char *event,
+                            const char *format, ...);
+/* The same as a question: `fn` gets an array of what the servers answered, one
+ * value of each, and waits for at most timeout_ms. */
+SIO_API int sio_server_emit_ack(struct sio_namespace *ns, uint32_t timeout_ms,
+                                sio_answers_fn *fn, void *arg,
+                                const char *event, const char *format, ...);
+/* Handlers of such events of other servers; of a namespace, as sio_on and
+ * sio_on_any. The event is acknowledged as a client's is (sio_reply,
+ * sio_ack_take), with one value: any more are not sent. */
+typedef void sio_server_event_fn(struct sio_namespace *ns, struct sio_event *e,
+                                 void *arg);
+SIO_API void sio_on_server_event(struct sio_namespace *ns, const char *event,
+                                 sio_server_event_fn *fn, void *arg);
+SIO_API void sio_on_any_server_event(struct sio_namespace *ns,
+                                     sio_server_event_fn *fn, void *arg);
+
+/* What this server has asked in the namespace and not been answered yet. */
+struct sio_open_questions {
+    size_t requests;   /* to servers: those of this section */
+    size_t broadcasts; /* to sockets: sio_broadcast_ack */
+};
+SIO_API struct sio_open_questions
+sio_open_questions(const struct sio_namespace *ns);
 
 /* ---- sockets ------------------------------------------------------------- */
 

@@ -1,9 +1,10 @@
 /* Broadcasts and presence (sio.h): what is built on the stack there is packed
  * once here and handed to the adapter. */
+#include "server/io/broadcast.h"
+
 #include "common/metrics.h"
 #include "common/utf8.h"
 #include "server/io/event.h"
-#include "server/io/pack.h"
 #include "server/io/selection.h"
 
 struct sio_broadcast sio_all(struct sio_namespace *ns)
@@ -21,7 +22,7 @@ struct sio_broadcast sio_others(struct sio_socket *s)
 void sio_to(struct sio_broadcast *b, struct sio_str room)
 {
     if (b->n_rooms < SIO_BROADCAST_ROOMS)
-        b->rooms[b->n_rooms++] = room;
+        b->rooms[b->n_rooms++].name = room;
     else
         b->overflow = true;
 }
@@ -29,9 +30,29 @@ void sio_to(struct sio_broadcast *b, struct sio_str room)
 void sio_except(struct sio_broadcast *b, struct sio_str room)
 {
     if (b->n_except < SIO_BROADCAST_ROOMS)
-        b->except[b->n_except++] = room;
+        b->except[b->n_except++].name = room;
     else
         b->overflow = true;
+}
+
+void sio_to_number(struct sio_broadcast *b, int64_t room)
+{
+    if (b->n_rooms < SIO_BROADCAST_ROOMS) {
+        b->number_rooms |= (uint16_t)(1u << b->n_rooms);
+        b->rooms[b->n_rooms++].number = room;
+    } else {
+        b->overflow = true;
+    }
+}
+
+void sio_except_number(struct sio_broadcast *b, int64_t room)
+{
+    if (b->n_except < SIO_BROADCAST_ROOMS) {
+        b->number_except |= (uint16_t)(1u << b->n_except);
+        b->except[b->n_except++].number = room;
+    } else {
+        b->overflow = true;
+    }
 }
 
 void sio_local(struct sio_broadcast *b)
@@ -44,36 +65,44 @@ void sio_volatile(struct sio_broadcast *b)
     b->is_volatile = true;
 }
 
-static void send_broadcast(const struct sio_broadcast *b, const struct pack *p)
+int broadcast_pack(const struct sio_broadcast *b, struct pack *p,
+                   const char *event, const char *format,
+                   struct pack_args *args)
 {
-    struct selection_names names;
-    struct broadcast to = selection_of(b, &names);
+    struct sio_server *srv = b->ns->server;
+    pack_init(p, srv->settings.max_payload_bytes);
+    int rc = selection_check(b);
+    if (rc == 0 && parser_reserved(str_of(event)))
+        rc = SIO_ERR_ARG;
+    return rc < 0 ? rc : pack_array(p, event, format, args, &srv->scratch);
+}
+
+struct packet *broadcast_packet(const struct sio_namespace *ns, int64_t ack,
+                                const struct pack *p)
+{
     struct bytes *data = bytes_new(buf_str(&p->json));
-    struct packet *packet = packet_new(PACKET_EVENT, b->ns->name, PACKET_NO_ACK,
-                                       data, p->bins, p->n_bins);
+    struct packet *packet =
+        packet_new(PACKET_EVENT, ns->name, ack, data, p->bins, p->n_bins);
     bytes_unref(data);
-    adapter_broadcast(b->ns->adapter, packet, &to);
-    packet_unref(packet);
-    metrics_add(M_BROADCASTS, 1);
+    return packet;
 }
 
 int sio_broadcast(const struct sio_broadcast *b, const char *event,
                   const char *format, ...)
 {
-    struct sio_server *srv = b->ns->server;
-    int rc = selection_check(b);
-    if (rc == 0 && parser_reserved(str_of(event)))
-        rc = SIO_ERR_ARG;
-    if (rc < 0)
-        return rc;
     struct pack p;
     struct pack_args args;
-    pack_init(&p, srv->settings.max_payload_bytes);
     va_start(args.ap, format);
-    rc = pack_array(&p, event, format, &args, &srv->scratch);
+    int rc = broadcast_pack(b, &p, event, format, &args);
     va_end(args.ap);
-    if (rc == 0)
-        send_broadcast(b, &p);
+    if (rc == 0) {
+        struct selection_names names;
+        struct broadcast to = selection_of(b, &names);
+        struct packet *packet = broadcast_packet(b->ns, PACKET_NO_ACK, &p);
+        adapter_broadcast(b->ns->adapter, packet, &to);
+        packet_unref(packet);
+        metrics_add(M_BROADCASTS, 1);
+    }
     pack_fini(&p);
     return rc;
 }

@@ -20,14 +20,22 @@ struct sio_namespace *sio_of_match(struct sio_server *srv, sio_match_fn *fn,
     return ns;
 }
 
+/* Whether anything is still to come to it: what it owes to other servers is
+ * not. */
+static bool is_used(const struct sio_namespace *ns)
+{
+    return adapter_rooms(ns->adapter)->everyone.n > 0 || ns->n_surveys > 0 ||
+           !list_empty(&ns->questions);
+}
+
 /* Frees a child that nobody uses. It may be in use again by now. */
 static void free_unused(struct loop_task *t)
 {
     struct sio_namespace *ns = container_of(t, struct sio_namespace, task);
     struct sio_server *srv = ns->server;
-    if (adapter_rooms(ns->adapter)->everyone.n || !list_empty(&ns->questions))
+    if (is_used(ns))
         return;
-    adapter_free(ns->adapter);
+    namespace_stop(ns);
     namespace_free(ns);
     srv->n_dynamic--;
 }

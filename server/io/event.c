@@ -180,5 +180,5 @@ struct sio_str sio_json(struct sio_value v)
 
 bool sio_wants_ack(const struct sio_event *e)
 {
-    return e->ack != PACKET_NO_ACK;
+    return e->ack != PACKET_NO_ACK || e->asked;
 }

@@ -9,15 +9,20 @@
 #include "server/sio.h"
 
 struct lent;
+struct adapter_asked;
 
 struct sio_event {
-    struct sio_socket *socket;
+    struct sio_socket *socket; /* NULL for those of other servers */
     const struct json *tape;
     uint32_t first; /* node of the first argument, or JSON_NONE */
     uint32_t count;
     struct bytes *const *bins;
     uint32_t n_bins;
     int64_t ack; /* PACKET_NO_ACK: none, or given */
+    /* Of another server's event: its namespace here, and who waits for an
+     * answer; NULL when nobody does, or it was given. */
+    struct sio_namespace *ns;
+    struct adapter_asked *asked;
     struct str name;
     struct lent *lent; /* unescaped strings, freed with the event */
 };

@@ -18,6 +18,7 @@ union handler_fn {
     sio_event_fn *event;
     sio_error_fn *error;
     sio_presence_fn *presence;
+    sio_server_event_fn *server_event;
 };
 
 struct handler {

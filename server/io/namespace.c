@@ -4,7 +4,10 @@
 
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "server/io/ack.h"
+#include "server/io/answers.h"
 #include "server/io/event.h"
+#include "server/io/host.h"
 #include "server/io/pack.h"
 #include "server/io/socket.h"
 
@@ -14,44 +17,6 @@ struct sio_next {
     struct sio_socket *socket;
     struct handler_walk walk; /* stands at the middleware that is being asked */
 };
-
-static struct str events_key(const struct map_node *n)
-{
-    return const_container_of(n, struct event_handlers, node)->name;
-}
-
-/* ---- hosting the adapter ------------------------------------------------- */
-
-static bool deliver(void *host, struct member *to, struct packet *p,
-                    bool is_volatile)
-{
-    (void)host;
-    return socket_deliver(container_of(to, struct sio_socket, member), p,
-                          is_volatile);
-}
-
-static void presence(void *host, struct str group, struct str key,
-                     struct str meta, int what)
-{
-    struct sio_namespace *ns = host;
-    if (list_empty(&ns->home->on_presence.list))
-        return;
-    struct json *tape = server_tape_get(ns->server);
-    struct sio_event e;
-    if (json_parse(tape, meta, ns->server->parser_limits.json) == 0) {
-        event_init_value(&e, tape);
-        struct handler_walk w;
-        struct handler *h = handlers_first(&w, &ns->home->on_presence);
-        for (; h; h = handlers_next(&w))
-            h->fn.presence(ns, (enum sio_presence)what, sio_from_str(group),
-                           sio_from_str(key), sio_arg(&e, 0), h->arg);
-        event_fini(&e);
-    }
-    server_tape_put(ns->server);
-}
-
-static const struct adapter_host adapter_host = {.deliver = deliver,
-                                                 .presence = presence};
 
 /* ---- life ---------------------------------------------------------------- */
 
@@ -66,6 +31,7 @@ static void each_handlers(struct sio_namespace *ns,
     fn(&ns->packet_middlewares);
     fn(&ns->on_error);
     fn(&ns->on_any);
+    fn(&ns->on_any_server);
 }
 
 struct sio_namespace *namespace_new(struct sio_server *srv, struct str name)
@@ -76,8 +42,10 @@ struct sio_namespace *namespace_new(struct sio_server *srv, struct str name)
     ns->name = (struct str){copy, name.len};
     ns->server = srv;
     each_handlers(ns, handlers_init);
-    map_init(&ns->events, events_key);
+    event_table_init(&ns->events);
+    event_table_init(&ns->server_events);
     list_init(&ns->questions);
+    list_init(&ns->owed);
     ns->home = ns;
     list_init(&ns->of_server);
     loop_task_init(&ns->task, NULL);
@@ -93,16 +61,19 @@ void namespace_publish(struct sio_namespace *ns)
 
 void namespace_start(struct sio_namespace *ns)
 {
-    ns->adapter = adapter_new(ns->server->cluster, ns->name, &adapter_host, ns);
+    ns->adapter =
+        adapter_new(ns->server->cluster, ns->name, &namespace_host, ns);
 }
 
-static void free_event(struct map_node *n, void *arg)
+void namespace_stop(struct sio_namespace *ns)
 {
-    struct sio_namespace *ns = arg;
-    struct event_handlers *eh = container_of(n, struct event_handlers, node);
-    map_remove(&ns->events, n);
-    handlers_fini(&eh->handlers);
-    mem_free(eh);
+    struct adapter *a = ns->adapter;
+    acks_expire(&ns->owed);
+    questions_end(ns);
+    /* Whoever is told of the end of its questions cannot ask new ones. */
+    ns->adapter = NULL;
+    adapter_free(a);
+    assert(list_empty(&ns->questions));
 }
 
 void namespace_free(struct sio_namespace *ns)
@@ -111,8 +82,8 @@ void namespace_free(struct sio_namespace *ns)
         map_remove(&ns->server->by_name, &ns->by_name);
     loop_cancel(&ns->task);
     list_remove(&ns->of_server);
-    map_each(&ns->events, free_event, ns);
-    map_fini(&ns->events);
+    event_table_fini(&ns->events);
+    event_table_fini(&ns->server_events);
     each_handlers(ns, handlers_fini);
     mem_free(ns);
 }
@@ -237,39 +208,11 @@ void sio_on_presence(struct sio_namespace *ns, sio_presence_fn *fn, void *arg)
 
 /* ---- events -------------------------------------------------------------- */
 
-static struct event_handlers *find_event(const struct sio_namespace *ns,
-                                         struct str event)
-{
-    struct map_node *n = map_get(&ns->events, event);
-    return n ? container_of(n, struct event_handlers, node) : NULL;
-}
-
-static struct event_handlers *need_event(struct sio_namespace *ns,
-                                         struct str name)
-{
-    struct event_handlers *eh = find_event(ns, name);
-    if (eh)
-        return eh;
-    eh = mem_zalloc(sizeof(*eh) + name.len);
-    memcpy(eh + 1, name.p, name.len);
-    eh->name = (struct str){(const char *)(eh + 1), name.len};
-    handlers_init(&eh->handlers);
-    map_put(&ns->events, &eh->node);
-    return eh;
-}
-
-/* Names that come and go must not pile up. */
-static void free_unheard(struct sio_namespace *ns, struct event_handlers *eh)
-{
-    if (eh->running == 0 && list_empty(&eh->handlers.list))
-        free_event(&eh->node, ns);
-}
-
 static void run_event(struct sio_namespace *ns, struct sio_socket *s,
                       struct sio_event *e)
 {
     ns = ns->home;
-    struct event_handlers *eh = find_event(ns, e->name);
+    struct event_handlers *eh = event_table_find(&ns->events, e->name);
     if (!eh)
         return;
     struct handler_walk w;
@@ -282,7 +225,7 @@ static void run_event(struct sio_namespace *ns, struct sio_socket *s,
     }
     handlers_leave(&w);
     eh->running--;
-    free_unheard(ns, eh);
+    event_table_tidy(&ns->events, eh);
 }
 
 static void run_any(struct sio_namespace *ns, struct sio_socket *s,
@@ -340,14 +283,16 @@ void namespace_end(struct handlers *hs, struct sio_socket *s,
 void sio_on(struct sio_namespace *ns, const char *event, sio_event_fn *fn,
             void *arg)
 {
-    struct event_handlers *eh = need_event(ns->home, str_of(event));
+    struct event_handlers *eh =
+        event_table_need(&ns->home->events, str_of(event));
     handlers_add(&eh->handlers, arg)->fn.event = fn;
 }
 
 void sio_once(struct sio_namespace *ns, const char *event, sio_event_fn *fn,
               void *arg)
 {
-    struct event_handlers *eh = need_event(ns->home, str_of(event));
+    struct event_handlers *eh =
+        event_table_need(&ns->home->events, str_of(event));
     struct handler *h = handlers_add(&eh->handlers, arg);
     h->fn.event = fn;
     h->once = true;
@@ -356,7 +301,8 @@ void sio_once(struct sio_namespace *ns, const char *event, sio_event_fn *fn,
 void sio_prepend(struct sio_namespace *ns, const char *event, sio_event_fn *fn,
                  void *arg)
 {
-    struct event_handlers *eh = need_event(ns->home, str_of(event));
+    struct event_handlers *eh =
+        event_table_need(&ns->home->events, str_of(event));
     handlers_prepend(&eh->handlers, arg)->fn.event = fn;
 }
 
@@ -385,11 +331,11 @@ void sio_off(struct sio_namespace *ns, const char *event, sio_event_fn *fn,
              void *arg)
 {
     ns = ns->home;
-    struct event_handlers *eh = find_event(ns, str_of(event));
+    struct event_handlers *eh = event_table_find(&ns->events, str_of(event));
     if (!eh)
         return;
     remove_event_fn(&eh->handlers, fn, arg);
-    free_unheard(ns, eh);
+    event_table_tidy(&ns->events, eh);
 }
 
 void sio_off_any(struct sio_namespace *ns, sio_event_fn *fn, void *arg)

@@ -3,16 +3,8 @@
 #ifndef CONFAB_SERVER_IO_NAMESPACE_H
 #define CONFAB_SERVER_IO_NAMESPACE_H
 
-#include "server/io/handlers.h"
+#include "server/io/event_table.h"
 #include "server/io/server.h"
-
-/* The handlers of one event; there while it has any or is being run. */
-struct event_handlers {
-    struct map_node node;
-    struct handlers handlers;
-    uint32_t running;
-    struct str name;
-};
 
 struct sio_namespace {
     struct list of_server;
@@ -27,9 +19,15 @@ struct sio_namespace {
     struct handlers middlewares, on_connection, on_disconnecting, on_disconnect,
         on_presence;
     struct handlers packet_middlewares, on_error, on_any;
-    struct map events;     /* of event_handlers */
+    struct event_table events;
+    /* Of other servers' events. */
+    struct event_table server_events;
+    struct handlers on_any_server;
     struct list questions; /* broadcasts that wait for answers: answers.c */
-    uint32_t n_questions;
+    uint32_t n_questions;  /* of them, our own */
+    uint32_t n_foreign;    /* those of other servers */
+    uint32_t n_surveys;    /* what other servers are asked: survey.c */
+    struct list owed; /* acknowledgements that other servers wait for: ack.c */
     uint64_t next_ack;
     size_t n_sockets; /* connected */
     bool published;
@@ -40,7 +38,10 @@ struct sio_namespace {
 struct sio_namespace *namespace_new(struct sio_server *srv, struct str name);
 /* From now on clients may connect to it. */
 void namespace_publish(struct sio_namespace *ns);
-/* All sockets must be gone. */
+/* Ends its part in the cluster and whatever it still waits for, which those who
+ * asked are told. All sockets must be gone. */
+void namespace_stop(struct sio_namespace *ns);
+/* It must be stopped. */
 void namespace_free(struct sio_namespace *ns);
 /* The cluster is there. */
 void namespace_start(struct sio_namespace *ns);

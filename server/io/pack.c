@@ -25,6 +25,12 @@ void pack_init(struct pack *p, size_t max)
     buf_init(&p->json, max);
 }
 
+void pack_init_text(struct pack *p, size_t max)
+{
+    pack_init(p, max);
+    p->text_only = true;
+}
+
 void pack_fini(struct pack *p)
 {
     buf_fini(&p->json);
@@ -33,8 +39,23 @@ void pack_fini(struct pack *p)
     p->n_bins = 0;
 }
 
+static void add_bytes(struct buf *out, struct str data)
+{
+    buf_add(out, STR("{\"type\":\"Buffer\",\"data\":["));
+    for (size_t i = 0; i < data.len && !out->full; i++) {
+        if (i > 0)
+            buf_addc(out, ',');
+        buf_add_u64(out, (unsigned char)data.p[i]);
+    }
+    buf_add(out, STR("]}"));
+}
+
 static int add_binary(struct pack *p, struct str data)
 {
+    if (p->text_only) {
+        add_bytes(&p->json, data);
+        return 0;
+    }
     if (p->n_bins == PACKET_BINS_MAX)
         return SIO_ERR_LIMIT;
     if (data.len > p->json.max - p->json.len)

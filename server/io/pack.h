@@ -11,6 +11,7 @@
 
 struct pack {
     struct buf json;
+    bool text_only;
     struct bytes *bins[PACKET_BINS_MAX];
     uint32_t n_bins;
 };
@@ -25,6 +26,9 @@ extern const struct json_limits pack_limits;
 
 /* `max` bounds the text and the attachments together. */
 void pack_init(struct pack *p, size_t max);
+/* For where attachments cannot go: binary data becomes what JSON.stringify
+ * makes of a Buffer, {"type":"Buffer","data":[...]}. */
+void pack_init_text(struct pack *p, size_t max);
 void pack_fini(struct pack *p);
 
 /* An array: the event's name first when it is not NULL, then the values. 0,

@@ -1,18 +1,37 @@
 #include "server/io/selection.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "common/mem.h"
+
+static void name_all(const union sio_room *from, unsigned n, unsigned numbers,
+                     struct str *to, char (*digits)[SELECTION_DIGITS])
+{
+    for (unsigned i = 0; i < n; i++) {
+        if (numbers >> i & 1) {
+            int len = snprintf(digits[i], SELECTION_DIGITS, "%" PRId64,
+                               from[i].number);
+            to[i] = (struct str){digits[i], (size_t)len};
+        } else {
+            to[i] = str_from_sio(from[i].name);
+        }
+    }
+}
 
 struct broadcast selection_of(const struct sio_broadcast *b,
                               struct selection_names *names)
 {
-    for (unsigned i = 0; i < b->n_rooms; i++)
-        names->rooms[i] = str_from_sio(b->rooms[i]);
-    for (unsigned i = 0; i < b->n_except; i++)
-        names->except[i] = str_from_sio(b->except[i]);
+    name_all(b->rooms, b->n_rooms, b->number_rooms, names->rooms,
+             names->room_digits);
+    name_all(b->except, b->n_except, b->number_except, names->except,
+             names->except_digits);
     return (struct broadcast){.rooms = names->rooms,
                               .n_rooms = b->n_rooms,
                               .except = names->except,
                               .n_except = b->n_except,
+                              .number_rooms = b->number_rooms,
+                              .number_except = b->number_except,
                               .local = b->local,
                               .is_volatile = b->is_volatile};
 }
@@ -37,17 +56,13 @@ static void walk_member(void *arg, struct member *m)
         w->each(s, w->arg);
 }
 
-void selection_each(const struct sio_broadcast *b,
+void selection_each(struct sio_namespace *ns, const struct broadcast *to,
                     void (*each)(struct sio_socket *s, void *arg), void *arg)
 {
-    struct selection_names names;
-    struct broadcast to = selection_of(b, &names);
     struct walk w = {each, arg};
-    rooms_select(adapter_rooms(b->ns->adapter), to.rooms, to.n_rooms, to.except,
-                 to.n_except, walk_member, &w);
+    rooms_select(adapter_rooms(ns->adapter), to->rooms, to->n_rooms, to->except,
+                 to->n_except, walk_member, &w);
 }
-
-/* ---- sio.h --------------------------------------------------------------- */
 
 /* Taken first and used afterwards, so that what is done to a socket may change
  * rooms and end others: a socket that has ended stays in memory until the end
@@ -67,67 +82,15 @@ static void take_socket(struct sio_socket *s, void *arg)
     t->v[t->n++] = s;
 }
 
-int sio_sockets(const struct sio_broadcast *b,
-                bool (*each)(struct sio_socket *s, void *arg), void *arg)
+void selection_visit(struct sio_namespace *ns, const struct broadcast *to,
+                     bool (*each)(struct sio_socket *s, void *arg), void *arg)
 {
-    int rc = selection_check(b);
-    if (rc < 0)
-        return rc;
     struct taken t = {0};
-    selection_each(b, take_socket, &t);
+    selection_each(ns, to, take_socket, &t);
     bool more = true;
     for (size_t i = 0; i < t.n && more; i++) {
         if (socket_live(t.v[i]))
             more = each(t.v[i], arg);
     }
     mem_free(t.v);
-    return 0;
-}
-
-struct bulk {
-    struct sio_str room;
-    bool close;
-    int rc; /* the first failure */
-};
-
-static bool join_one(struct sio_socket *s, void *arg)
-{
-    struct bulk *k = arg;
-    int rc = sio_join(s, k->room);
-    if (k->rc == 0)
-        k->rc = rc;
-    return true;
-}
-
-static bool leave_one(struct sio_socket *s, void *arg)
-{
-    const struct bulk *k = arg;
-    sio_leave(s, k->room);
-    return true;
-}
-
-static bool disconnect_one(struct sio_socket *s, void *arg)
-{
-    const struct bulk *k = arg;
-    sio_disconnect(s, k->close);
-    return true;
-}
-
-int sio_sockets_join(const struct sio_broadcast *b, struct sio_str room)
-{
-    struct bulk k = {.room = room};
-    int rc = sio_sockets(b, join_one, &k);
-    return rc < 0 ? rc : k.rc;
-}
-
-int sio_sockets_leave(const struct sio_broadcast *b, struct sio_str room)
-{
-    struct bulk k = {.room = room};
-    return sio_sockets(b, leave_one, &k);
-}
-
-int sio_sockets_disconnect(const struct sio_broadcast *b, bool close)
-{
-    struct bulk k = {.close = close};
-    return sio_sockets(b, disconnect_one, &k);
 }

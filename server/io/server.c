@@ -17,7 +17,6 @@
 #include "common/metrics.h"
 #include "common/tls.h"
 #include "server/http/bundle.h"
-#include "server/io/answers.h"
 #include "server/io/client.h"
 #include "server/io/dynamic.h"
 #include "server/io/namespace.h"
@@ -527,16 +526,13 @@ int sio_server_run(struct sio_server *srv)
 
 static void free_namespaces(struct sio_server *srv)
 {
+    /* Those that are told of an end may look at any namespace. */
     for (struct list *n = srv->namespaces.next; n != &srv->namespaces;
          n = n->next)
-        questions_end(container_of(n, struct sio_namespace, of_server));
-    while (!list_empty(&srv->namespaces)) {
-        struct sio_namespace *ns =
-            container_of(srv->namespaces.next, struct sio_namespace, of_server);
-        if (ns->adapter)
-            adapter_free(ns->adapter);
-        namespace_free(ns);
-    }
+        namespace_stop(container_of(n, struct sio_namespace, of_server));
+    while (!list_empty(&srv->namespaces))
+        namespace_free(container_of(srv->namespaces.next, struct sio_namespace,
+                                    of_server));
     dynamic_fini(srv);
     map_fini(&srv->by_name);
 }

@@ -7,6 +7,7 @@
 #include "common/metrics.h"
 #include "common/utf8.h"
 #include "server/http/http_query.h"
+#include "server/io/ack.h"
 #include "server/io/answers.h"
 #include "server/io/dynamic.h"
 #include "server/io/event.h"
@@ -24,14 +25,6 @@ struct wait {
     struct list of_question;
     sio_answer_fn *fn;
     void *arg;
-};
-
-/* One that the application has taken to give later; `socket` is NULL when it
- * came too late. */
-struct sio_ack {
-    struct list link;
-    struct sio_socket *socket;
-    int64_t id;
 };
 
 /* ---- life ---------------------------------------------------------------- */
@@ -134,9 +127,7 @@ static void drop_acks(struct sio_socket *s)
 {
     while (!list_empty(&s->waiting))
         wait_end(container_of(s->waiting.next, struct wait, link), NULL);
-    struct list *n;
-    while ((n = list_pop(&s->owed)))
-        container_of(n, struct sio_ack, link)->socket = NULL;
+    acks_expire(&s->owed);
 }
 
 void socket_gone(struct sio_socket *s, const char *reason)
@@ -388,54 +379,10 @@ void socket_on_ack(struct sio_socket *s, const struct packet_head *h,
     event_fini(&e);
 }
 
-int sio_reply(struct sio_event *e, const char *format, ...)
+int socket_acknowledge(struct sio_socket *s, int64_t id, const char *format,
+                       struct pack_args *args)
 {
-    if (e->ack == PACKET_NO_ACK)
-        return 0;
-    struct pack_args args;
-    va_start(args.ap, format);
-    int rc = send_packed(e->socket, PACKET_ACK, e->ack, NULL, format, &args);
-    va_end(args.ap);
-    if (rc == 0)
-        e->ack = PACKET_NO_ACK;
-    return rc;
-}
-
-struct sio_ack *sio_ack_take(struct sio_event *e)
-{
-    if (e->ack == PACKET_NO_ACK)
-        return NULL;
-    struct sio_ack *a = mem_zalloc(sizeof(*a));
-    a->id = e->ack;
-    e->ack = PACKET_NO_ACK;
-    list_init(&a->link);
-    if (e->socket->state != SOCKET_GONE) {
-        a->socket = e->socket;
-        list_insert(&e->socket->owed, &a->link);
-    }
-    return a;
-}
-
-void sio_ack_drop(struct sio_ack *a)
-{
-    if (!a)
-        return;
-    list_remove(&a->link);
-    mem_free(a);
-}
-
-int sio_ack_send(struct sio_ack *a, const char *format, ...)
-{
-    if (!a->socket) {
-        sio_ack_drop(a);
-        return SIO_ERR_STATE;
-    }
-    struct pack_args args;
-    va_start(args.ap, format);
-    int rc = send_packed(a->socket, PACKET_ACK, a->id, NULL, format, &args);
-    va_end(args.ap);
-    sio_ack_drop(a);
-    return rc;
+    return send_packed(s, PACKET_ACK, id, NULL, format, args);
 }
 
 /* ---- events -------------------------------------------------------------- */
@@ -459,18 +406,25 @@ void socket_on_event(struct sio_socket *s, const struct packet_head *h,
 
 /* ---- rooms and facts ----------------------------------------------------- */
 
+int socket_check_room(const struct sio_namespace *ns, struct str room)
+{
+    if (!utf8_valid(room))
+        return SIO_ERR_ARG;
+    if (room.len <= ns->server->settings.room_name_bytes)
+        return 0;
+    metrics_add(M_LIMIT_NAME, 1);
+    return SIO_ERR_LIMIT;
+}
+
 int sio_join(struct sio_socket *s, struct sio_str room)
 {
     const struct settings *set = &s->ns->server->settings;
     struct str name = str_from_sio(room);
     if (s->state == SOCKET_GONE || s->ending)
         return SIO_ERR_STATE;
-    if (!utf8_valid(name))
-        return SIO_ERR_ARG;
-    if (name.len > set->room_name_bytes) {
-        metrics_add(M_LIMIT_NAME, 1);
-        return SIO_ERR_LIMIT;
-    }
+    int rc = socket_check_room(s->ns, name);
+    if (rc < 0)
+        return rc;
     if (s->member.n_in >= set->rooms_per_socket) {
         metrics_add(M_LIMIT_ROOMS, 1);
         return SIO_ERR_LIMIT;

@@ -12,6 +12,7 @@
 #include "server/io/namespace.h"
 
 struct question;
+struct pack_args;
 
 enum socket_state { SOCKET_ADMITTING, SOCKET_CONNECTED, SOCKET_GONE };
 
@@ -57,8 +58,14 @@ void socket_on_ack(struct sio_socket *s, const struct packet_head *h,
 /* Queues a packet made for this socket alone. */
 void socket_send(struct sio_socket *s, enum packet_type type, int64_t ack,
                  struct str data, struct bytes *const *bins, size_t n_bins);
+/* Sends the acknowledgement of that id: 0 or an error of sio.h. */
+int socket_acknowledge(struct sio_socket *s, int64_t id, const char *format,
+                       struct pack_args *args);
 /* Queues a shared packet; false when it could not be. */
 bool socket_deliver(struct sio_socket *s, struct packet *p, bool is_volatile);
+
+/* Whether a room may have that name: 0 or an error of sio.h. */
+int socket_check_room(const struct sio_namespace *ns, struct str room);
 
 /* Waits for the client's acknowledgement of that id, for a question; false when
  * the socket waits for too many. The wait is put on the question's list. */

@@ -89,17 +89,21 @@ test('leaving and entering in one go', CONFAB_ONLY, async () => {
   assert.equal(await s.message(), '43/dyn-quick,1[1]');
 });
 
-test('a question outlives the last socket', CONFAB_ONLY, async () => {
-  const s = await PollingSession.open(server);
-  await s.connect('/dyn-q');
-  await s.message();
-  await s.send('42/dyn-q,["broadcast-ack",{"event":"q","rooms":["nobody"]}]', '41/dyn-q,', '40');
-  assert.match(await s.message(), /^40\{/);
-  await s.message();
-  await server.process.says(/answers 0 missing 0/);
-  await s.send('420["namespaces"]');
-  assert.doesNotMatch(await s.message(), /dyn-q/);
-});
+for (const [question, answers] of [['"broadcast-ack",{"event":"q","rooms":["nobody"]}', 0], ['"fetch"', 1],
+  ['"all-rooms"', 1], ['"server-ask",5000,"q"', 0]]) {
+  test(`a question outlives the last socket: ${question}`, CONFAB_ONLY, async () => {
+    const s = await PollingSession.open(server);
+    await s.connect('/dyn-q');
+    await s.message();
+    const told = server.process.output().length;
+    await s.send(`42/dyn-q,[${question}]`, '41/dyn-q,', '40');
+    assert.match(await s.message(), /^40\{/);
+    await s.message();
+    await until(() => server.process.output().slice(told).includes(`answers ${answers} missing 0`), 5000, 'answers');
+    await s.send('420["namespaces"]');
+    assert.doesNotMatch(await s.message(), /dyn-q/);
+  });
+}
 
 test('a name that is too long or holds a NUL is invalid', CONFAB_ONLY, async () => {
   const s = await WebSocketSession.open(server);

@@ -108,6 +108,16 @@ for (const parser of ['text', 'msgpack']) {
       assert.equal(await reasonOf(s), 'io server disconnect');
     });
 
+    test('a server alone is all servers', async () => {
+      const { value, all: [s] } = await stage(1);
+      assert.equal(await value({ op: 'serverCount' }), 1);
+      await value({ op: 'serverSideEmit', args: ['x', 1] });
+      assert.deepEqual(await value({ op: 'serverSideEmit', args: ['x', 1], ack: true }), { err: null, responses: [] });
+      assert.deepEqual(await value({ op: 'emit', rooms: ['nobody'], args: ['x'], ack: true }), { err: null, responses: [] });
+      assert.deepEqual(await value({ op: 'fetchSockets', rooms: ['nobody'] }), []);
+      assert.deepEqual(await value({ op: 'fetchSockets', except: [s.id] }), []);
+    });
+
     test('of makes a namespace', async () => {
       const { value } = await stage(0);
       assert.equal(await value({ op: 'of', nsp: '/made' }), '/made');
@@ -123,11 +133,13 @@ for (const parser of ['text', 'msgpack']) {
     });
 
     test('what cannot be done is an error', async () => {
-      const { op, value } = await stage(0);
-      assert.equal(await value({ op: 'serverCount' }), 1);
+      const { op } = await stage(0);
       for (const o of [{ op: 'nonsense' }, {}, { op: 'emit' }, { op: 'emit', args: ['disconnect'] },
         { op: 'emit', args: ['x'], rooms: Array(17).fill('r') }, { op: 'emit', args: ['disconnect'], ack: true },
-        { op: 'emit', args: Array(33).fill('x') }, { op: 'serverSideEmit', args: ['x'] }]) {
+        { op: 'emit', args: Array(33).fill('x') }, { op: 'serverSideEmit' },
+        { op: 'serverSideEmit', args: ['connection'] }, { op: 'serverSideEmit', args: ['connect'], ack: true },
+        { op: 'fetchSockets', rooms: Array(17).fill('r') }, { op: 'socketsJoin', target: 'x'.repeat(129) },
+        { op: 'socketsLeave', rooms: Array(17).fill('r'), target: 'x' }]) {
         assert.deepEqual(Object.keys(await op(o)), ['error'], JSON.stringify(o));
       }
     });

@@ -1,0 +1,451 @@
+'use strict';
+// Operations on the whole cluster: what one node asks of another and tells it.
+// The nodes are the test program's, with the profile ctl.
+
+const { describe, test, before, after, afterEach } = require('node:test');
+const assert = require('node:assert/strict');
+const http = require('node:http');
+const { createClient } = require('redis');
+const { Server } = require('socket.io');
+const { createAdapter } = require('@socket.io/redis-adapter');
+const { startFixture, startRedis } = require('../lib/servers');
+const { join } = require('../lib/suite');
+const { connect, ask, reasonOf, closeAll } = require('../lib/clients');
+const { until, SLOW } = require('../lib/until');
+
+// One node with a client that tells it what to do.
+class Node {
+  static async start(redis, name, set = {}) {
+    const node = new Node();
+    node.process = await startFixture({ profile: 'ctl', redis, name, set });
+    return node;
+  }
+
+  async take() {
+    this.ctl = await connect(this.process.url, '/ctl');
+    // Server-side events, acknowledged with `this.answer` when that is wanted.
+    this.answer = undefined;
+    this.ctl.on('server-side', (nsp, event, args, ack) => {
+      if (ack && this.answer !== undefined) ack(this.answer);
+    });
+  }
+
+  op(o) {
+    return ask(this.ctl, 'op', o);
+  }
+
+  async value(o) {
+    const answer = await this.op(o);
+    assert.deepEqual(Object.keys(answer), ['value'], `${JSON.stringify(o)}: ${JSON.stringify(answer)}`);
+    return answer.value;
+  }
+
+  open(namespace = '/', options = {}) {
+    return connect(this.process.url, namespace, undefined, options);
+  }
+
+  rooms(s, nsp = '/') {
+    return this.value({ op: 'socket', nsp, id: s.id, what: 'rooms' });
+  }
+}
+
+// A pair on one Redis, which know each other.
+async function pair(redis, set) {
+  const nodes = [];
+  for (const name of ['one', 'two']) nodes.push(await Node.start(redis, name, set));
+  await meet(nodes);
+  return nodes;
+}
+
+async function meet(nodes, n = nodes.length) {
+  for (const node of nodes) {
+    await node.take();
+    for (const nsp of ['/', '/custom']) {
+      await until(async () => (await node.op({ op: 'serverCount', nsp })).value === n, 10000, `${n} servers`);
+    }
+  }
+}
+
+const sorted = (list) => [...list].sort();
+const ids = (sockets) => sorted(sockets.map((s) => s.id));
+
+describe('two nodes', () => {
+  let redis;
+  let nodes;
+
+  before(async () => {
+    redis = await startRedis();
+    nodes = await pair(redis, { 'limits.rooms_per_socket': 8 });
+  });
+
+  afterEach(closeAll);
+
+  after(async () => {
+    for (const n of nodes || []) await n.process.stop();
+    await redis?.stop();
+  });
+
+  // The node that acts, the other one, and `n` sockets on each.
+  async function stage(from, n = 1, namespace = '/') {
+    const [here, there] = [nodes[from], nodes[1 - from]];
+    for (const node of nodes) {
+      await node.take();
+      await node.value({ op: 'reset' });
+    }
+    const [mine, theirs] = [[], []];
+    for (let i = 0; i < n; i++) {
+      mine.push(await here.open(namespace));
+      theirs.push(await there.open(namespace));
+    }
+    const value = (o) => here.value({ nsp: namespace, ...o });
+    return { here, there, mine, theirs, value, op: (o) => here.op({ nsp: namespace, ...o }) };
+  }
+
+  for (const from of [0, 1]) {
+    describe(`from ${from ? 'two to one' : 'one to two'}`, () => {
+      test('events reach rooms of both, but those excepted, and with local none of the other', async () => {
+        const { value, mine, theirs } = await stage(from, 2, '/custom');
+        await value({ op: 'socketsJoin', rooms: [mine[0].id, theirs[0].id], target: 'a' });
+        await value({ op: 'emit', rooms: ['a'], args: ['a', { deep: [Buffer.from([1])] }, 1.5] });
+        await value({ op: 'emit', except: ['a'], args: ['b'] });
+        await value({ op: 'emit', rooms: [theirs[0].id], args: ['c'] });
+        await value({ op: 'emit', flags: { local: true }, args: ['d'] });
+        await value({ op: 'emit', args: ['fence'] });
+        for (const s of [...mine, ...theirs]) await s.inbox.take('fence');
+        assert.deepEqual([mine, theirs].map((all) => all.map((s) => s.inbox.names())),
+          [[['a', 'd'], ['b', 'd']], [['a', 'c'], ['b']]]);
+        assert.deepEqual((await theirs[0].inbox.take('a')), [{ deep: [Buffer.from([1])] }, 1.5]);
+      });
+
+      test('everyone is asked, and answers', async () => {
+        const { value, mine, theirs } = await stage(from, 2);
+        for (const [i, s] of [...mine, ...theirs].entries()) {
+          s.on('q', (x, ack) => ack({ i, x, own: Buffer.from([i]) }, 'more'));
+        }
+        const { err, responses } = await value({ op: 'emit', args: ['q', Buffer.from('é')], ack: true });
+        assert.equal(err, null);
+        assert.deepEqual(responses.sort((a, b) => a.i - b.i),
+          [0, 1, 2, 3].map((i) => ({ i, x: Buffer.from('é'), own: Buffer.from([i]) })));
+        assert.deepEqual(await value({ op: 'emit', rooms: ['nobody'], args: ['q', 1], ack: true }), { err: null, responses: [] });
+        const one = await value({ op: 'emit', rooms: [theirs[1].id], args: ['q', 1], ack: true });
+        assert.deepEqual(one.responses.map((r) => r.i), [3]);
+        const local = await value({ op: 'emit', flags: { local: true }, args: ['q', 1], ack: true });
+        assert.deepEqual(sorted(local.responses.map((r) => r.i)), [0, 1]);
+      });
+
+      test('an acknowledgement without a value is one, and counts', async () => {
+        const { value, mine, theirs } = await stage(from);
+        mine[0].on('q', (ack) => ack());
+        theirs[0].on('q', (ack) => ack());
+        assert.deepEqual(await value({ op: 'emit', args: ['q'], ack: true }), { err: null, responses: [null, null] });
+      });
+
+      test('what looks like an attachment and is none is not taken for one', async () => {
+        const { value, mine, theirs } = await stage(from);
+        mine[0].on('q', (ack) => ack(Buffer.from('secret')));
+        theirs[0].on('q', (ack) => ack({ real: Buffer.from('open'), list: [1] }));
+        const { responses } = await value({ op: 'emit', args: ['q'], ack: true });
+        assert.deepEqual(responses.find((r) => r.real), { real: Buffer.from('open'), list: [1] });
+        assert.deepEqual(responses.find((r) => !r.real), Buffer.from('secret'));
+      });
+
+      test('who does not answer is missing in time, and the others are there', async () => {
+        const { value, mine, theirs } = await stage(from, 2);
+        for (const [i, s] of [mine[0], theirs[0]].entries()) s.on('q', (ack) => ack(i));
+        const asked = value({ op: 'emit', args: ['q'], flags: { timeout: 800 }, ack: true });
+        await until(async () => (await value({ op: 'stats' })).ackRequests === 1, 700, 'one pending');
+        const start = Date.now();
+        const { err, responses } = await asked;
+        assert.equal(err, 'operation has timed out');
+        assert.deepEqual(sorted(responses), [0, 1]);
+        assert.ok(Date.now() - start < 1500 * SLOW);
+        assert.deepEqual(await value({ op: 'stats' }), { requests: 0, ackRequests: 0 });
+      });
+
+      test('an acknowledged join or leave is effective on both', async () => {
+        const { value, here, there, mine: [a], theirs: [b] } = await stage(from, 1, '/custom');
+        const both = async () => [await here.rooms(a, '/custom'), await there.rooms(b, '/custom')];
+        await value({ op: 'socketsJoin', target: ['x', 7, 'z'] });
+        assert.deepEqual(await both(), [[a.id, 'x', '7', 'z'], [b.id, 'x', '7', 'z']]);
+        await value({ op: 'socketsLeave', target: [7, 'nowhere'] });
+        await value({ op: 'socketsJoin', except: [a.id], target: 'only b' });
+        await value({ op: 'socketsLeave', rooms: ['only b'], target: 'x' });
+        await value({ op: 'socketsLeave', flags: { local: true }, target: 'z' });
+        await value({ op: 'socketsJoin', flags: { local: true }, target: 'here' });
+        assert.deepEqual(await both(), [[a.id, 'x', 'here'], [b.id, 'z', 'only b']]);
+      });
+
+      test('a bound of the other node holds there', async () => {
+        const { value, there, theirs: [b] } = await stage(from);
+        const metric = async () => Number(/limit="rooms"} (\d+)/.exec(
+          await (await fetch(`${there.process.url}/metrics`)).text())[1]);
+        const refused = await metric();
+        await value({ op: 'socketsJoin', rooms: [b.id], target: Array.from({ length: 10 }, (_, i) => `room ${i}`) });
+        assert.equal((await there.rooms(b)).length, 9);
+        assert.equal(await metric() - refused, 2);
+      });
+
+      test('an acknowledged disconnect is effective on both', async () => {
+        const { value, there, here, mine, theirs } = await stage(from, 3);
+        await value({ op: 'disconnectSockets', rooms: [mine[0].id, theirs[0].id] });
+        await value({ op: 'disconnectSockets', rooms: [theirs[1].id], close: true });
+        for (const node of [here, there]) {
+          assert.deepEqual(ids(await node.value({ op: 'fetchSockets' })), ids([mine[1], mine[2], theirs[2]]));
+        }
+        await value({ op: 'disconnectSockets', flags: { local: true } });
+        assert.deepEqual(ids(await there.value({ op: 'fetchSockets' })), ids([theirs[2]]));
+        for (const s of [...mine, theirs[0], theirs[1]]) assert.equal(await reasonOf(s), 'io server disconnect');
+        await until(() => theirs[1].io.engine.readyState === 'closed', 5000, 'the connection is closed');
+        assert.equal(theirs[0].io.engine.readyState, 'open');
+      });
+
+      test('sockets of both are fetched with handshake, rooms and data', async () => {
+        const { value, there, mine: [a] } = await stage(from, 1, '/custom');
+        const b = await there.open('/custom', { auth: { user: 'ann "\\' } });
+        const data = { n: [1, 'é', null], deep: { x: {} } };
+        await there.value({ op: 'socket', nsp: '/custom', id: b.id, what: 'setData', value: data });
+        await value({ op: 'socketsJoin', rooms: [b.id], target: 'quoted "\\\n\u0000' });
+        const handshake = await there.value({ op: 'socket', nsp: '/custom', id: b.id, what: 'handshake' });
+        assert.deepEqual(await value({ op: 'fetchSockets', rooms: ['quoted "\\\n\u0000'] }),
+          [{ id: b.id, handshake, rooms: [b.id, 'quoted "\\\n\u0000'], data }]);
+        assert.deepEqual(handshake.auth, { user: 'ann "\\' });
+        assert.equal((await value({ op: 'fetchSockets' })).length, 3);
+        assert.deepEqual(ids(await value({ op: 'fetchSockets', flags: { local: true } })), [a.id]);
+        assert.deepEqual(await value({ op: 'fetchSockets', nsp: '/' }), []);
+      });
+
+      test('rooms of both are listed once', async () => {
+        const { value, there, mine, theirs } = await stage(from, 2);
+        await value({ op: 'socketsJoin', target: ['both', 5] });
+        await there.value({ op: 'socket', id: theirs[0].id, what: 'join', target: 'there' });
+        assert.deepEqual(sorted(await value({ op: 'allRooms' })),
+          sorted(['both', '5', 'there', ...ids(mine), ...ids(theirs)]));
+        assert.deepEqual(await value({ op: 'allRooms', nsp: '/custom' }), []);
+      });
+
+      test('a server-side event goes to the other server, in its namespace, and not to its own', async () => {
+        const { value, here, there } = await stage(from);
+        await value({ op: 'serverSideEmit', args: ['hello', 1, { a: [true, null] }, Buffer.from([0, 255])] });
+        await value({ op: 'serverSideEmit', nsp: '/custom', args: ['world'] });
+        const buffer = { type: 'Buffer', data: [0, 255] };
+        assert.deepEqual(await there.ctl.inbox.takeAll('server-side', 2),
+          [['/', 'hello', [1, { a: [true, null] }, buffer]], ['/custom', 'world', []]]);
+        assert.equal(here.ctl.inbox.count('server-side'), 0);
+      });
+
+      test('a server-side event is answered', async () => {
+        const { value, there } = await stage(from);
+        for (const answer of ['text', 0, null, { deep: ['é'] }]) {
+          there.answer = answer;
+          assert.deepEqual(await value({ op: 'serverSideEmit', args: ['q', answer], ack: true }),
+            { err: null, responses: [answer] });
+        }
+        there.answer = Buffer.from('ab');
+        assert.deepEqual((await value({ op: 'serverSideEmit', args: ['q'], ack: true })).responses,
+          [{ type: 'Buffer', data: [97, 98] }]);
+      });
+
+      test('a server-side event that is not answered times out', async () => {
+        const { value } = await stage(from);
+        assert.deepEqual(await value({ op: 'serverSideEmit', args: ['q'], flags: { timeout: 200 }, ack: true }),
+          { err: 'timeout reached: only 0 responses received out of 1', responses: [] });
+        assert.deepEqual(await value({ op: 'stats' }), { requests: 0, ackRequests: 0 });
+      });
+
+      test('many questions at once get their own answers', async () => {
+        const { value, there, mine, theirs } = await stage(from);
+        there.answer = 'same';
+        for (const s of [mine[0], theirs[0]]) s.on('q', (i, ack) => ack(i));
+        const all = await Promise.all(Array.from({ length: 50 }, (_, i) => Promise.all([
+          value({ op: 'emit', args: ['q', i], ack: true, flags: { timeout: 5000 } }),
+          value({ op: 'fetchSockets', rooms: [i % 2 ? mine[0].id : theirs[0].id] }),
+          value({ op: 'serverSideEmit', args: ['q', i], ack: true, flags: { timeout: 5000 } }),
+          value({ op: 'serverCount' }),
+        ])));
+        for (const [i, [emit, found, server, n]] of all.entries()) {
+          assert.deepEqual(emit, { err: null, responses: [i, i] });
+          assert.deepEqual(ids(found), ids([i % 2 ? mine[0] : theirs[0]]));
+          assert.deepEqual(server, { err: null, responses: ['same'] });
+          assert.equal(n, 2);
+        }
+        assert.deepEqual(await value({ op: 'stats' }), { requests: 0, ackRequests: 0 });
+      });
+    });
+  }
+});
+
+describe('a pair of nodes', () => {
+  // With Redis and nodes of the test's own.
+  async function own(t, set) {
+    const redis = await startRedis();
+    const nodes = await pair(redis, set);
+    t.after(async () => {
+      closeAll();
+      for (const n of nodes) {
+        n.process.signal('SIGCONT');
+        if (!n.process.ended) await n.process.stop();
+      }
+      await redis.stop();
+    });
+    return nodes;
+  }
+
+  test('of a server that stands still nothing comes, and of the others all', async (t) => {
+    const [one, two] = await own(t);
+    const [a] = [await one.open(), await two.open()];
+    a.on('q', (ack) => ack('a'));
+    two.process.signal('SIGSTOP');
+    const [emit, server, ...errors] = await Promise.all([
+      one.value({ op: 'emit', args: ['q'], ack: true }),
+      one.value({ op: 'serverSideEmit', args: ['q'], ack: true }),
+      one.op({ op: 'fetchSockets' }),
+      one.op({ op: 'allRooms' }),
+      one.value({ op: 'socketsJoin', target: 'x' }),
+    ]);
+    assert.deepEqual(emit, { err: 'operation has timed out', responses: ['a'] });
+    assert.deepEqual(server, { err: 'timeout reached: only 0 responses received out of 1', responses: [] });
+    assert.deepEqual(errors, [{ error: 'timeout reached while waiting for fetchSockets response' },
+      { error: 'timeout reached while waiting for allRooms response' }, null]);
+    assert.deepEqual(await one.rooms(a), [a.id, 'x']);
+    assert.deepEqual(await one.value({ op: 'stats' }), { requests: 0, ackRequests: 0 });
+  });
+
+  test('a server that dies is not waited for', async (t) => {
+    const [one, two] = await own(t, { 'cluster.requests_timeout_ms': 60000 });
+    const [a] = [await one.open(), await two.open()];
+    a.on('q', (ack) => ack('a'));
+    two.process.signal('SIGSTOP');
+    const asked = Promise.all([
+      one.value({ op: 'emit', args: ['q'], ack: true, flags: { timeout: 60000 } }),
+      one.value({ op: 'serverSideEmit', args: ['q'], ack: true, flags: { timeout: 60000 } }),
+      one.op({ op: 'fetchSockets' }),
+    ]);
+    await until(async () => {
+      const open = await one.value({ op: 'stats' });
+      return open.requests === 2 && open.ackRequests === 1;
+    }, 5000, 'all are open');
+    await two.process.kill9();
+    const [emit] = await asked;
+    assert.deepEqual(emit.responses, ['a']);
+    assert.deepEqual(await one.value({ op: 'stats' }), { requests: 0, ackRequests: 0 });
+    assert.deepEqual(ids(await one.value({ op: 'fetchSockets' })), [a.id]);
+  });
+
+  test('a server that stops has told whoever asked it, and ends well', async (t) => {
+    const [one, two] = await own(t, { 'cluster.requests_timeout_ms': 60000 });
+    const b = await two.open();
+    two.answer = undefined;
+    const asked = Promise.all([
+      one.value({ op: 'emit', args: ['q'], ack: true, flags: { timeout: 60000 } }),
+      one.value({ op: 'serverSideEmit', args: ['q'], ack: true, flags: { timeout: 60000 } }),
+    ]);
+    await b.inbox.take('q');
+    await two.ctl.inbox.take('server-side');
+    await two.process.stop();
+    const [emit, server] = await asked;
+    assert.deepEqual([emit.responses, server.responses], [[], []]);
+    // with questions of its own
+    const c = await one.open();
+    one.ctl.emit('op', { op: 'emit', args: ['q'], ack: true, flags: { timeout: 60000 } }, () => {});
+    await c.inbox.take('q');
+    await one.process.stop();
+  });
+});
+
+describe('two servers of which one stands still', () => {
+  const servers = {};
+
+  before(async () => {
+    servers.redis = await startRedis();
+    const set = { 'cluster.requests_timeout_ms': 700 };
+    for (const name of ['one', 'two']) servers[name] = await startFixture({ redis: servers.redis, name, set });
+  });
+
+  after(async () => {
+    closeAll();
+    servers.two?.signal('SIGCONT');
+    for (const name of ['one', 'two', 'redis']) await servers[name]?.stop();
+  });
+
+  for (const namespace of ['/custom', '/dyn-1']) {
+    test(`answers are partial, and say so: ${namespace}`, async () => {
+      const [a, b] = [await join(servers.one, namespace), await join(servers.two, namespace)];
+      const question = async (...args) => {
+        assert.equal(await ask(a, ...args), 0);
+        return a.inbox.take('answers');
+      };
+      await until(async () => (await question('fetch'))[0].length === 2, 10000, 'both are there');
+      assert.deepEqual(sorted((await question('all-rooms'))[0]), ids([a, b]));
+      assert.deepEqual(await question('server-ask', 5000, 'double', 21), [[42], 0]);
+      assert.deepEqual(await question('server-ask', 100, 'nobody hears it'), [[], 1]);
+      for (const s of [a, b]) s.on('q', (ack) => ack(s.id));
+      servers.two.signal('SIGSTOP');
+      const [sockets, missing] = await question('fetch');
+      assert.deepEqual([ids(sockets), missing], [[a.id], 1]);
+      assert.deepEqual(await question('all-rooms'), [[a.id], 1]);
+      assert.deepEqual(await question('server-ask', 300, 'double', 21), [[], 1]);
+      assert.deepEqual(await question('broadcast-ack', { event: 'q', timeout: 300 }), [[a.id], 1]);
+      servers.two.signal('SIGCONT');
+      await until(async () => (await question('fetch'))[1] === 0, 10000, 'both answer again');
+    });
+  }
+});
+
+describe('with a Node.js server, which keeps numbers and text apart', () => {
+  const node = {};
+  let redis;
+  let nodejs;
+
+  before(async () => {
+    redis = await startRedis();
+    node.confab = await Node.start(redis, 'confab');
+    const pub = createClient({ url: redis.url });
+    const sub = pub.duplicate();
+    await Promise.all([pub.connect(), sub.connect()]);
+    const server = http.createServer();
+    const io = new Server(server, { adapter: createAdapter(pub, sub) });
+    io.of('/custom');
+    await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
+    nodejs = {
+      io,
+      url: `http://127.0.0.1:${server.address().port}`,
+      async stop() {
+        await io.close();
+        await Promise.all([pub.quit(), sub.quit()]);
+      },
+    };
+    await meet([node.confab], 2);
+  });
+
+  after(async () => {
+    closeAll();
+    await nodejs?.stop();
+    await node.confab?.process.stop();
+    await redis?.stop();
+  });
+
+  test('rooms that are numbers', async () => {
+    const { confab } = node;
+    const sockets = {};
+    for (const name of ['number', 'text', 'none']) {
+      sockets[name] = await connect(nodejs.url);
+      if (name !== 'none') nodejs.io.sockets.sockets.get(sockets[name].id).join(name === 'number' ? 7 : '7');
+    }
+    const own = await confab.open();
+    await confab.value({ op: 'socket', id: own.id, what: 'join', target: 7 });
+    await confab.value({ op: 'emit', rooms: [7], args: ['number'] });
+    await confab.value({ op: 'emit', rooms: ['7'], args: ['text'] });
+    await confab.value({ op: 'emit', rooms: [7, '7'], args: ['both'] });
+    await confab.value({ op: 'emit', except: [7], args: ['but number'] });
+    await confab.value({ op: 'emit', args: ['fence'] });
+    for (const s of [own, ...Object.values(sockets)]) await s.inbox.take('fence');
+    assert.deepEqual(Object.values(sockets).map((s) => s.inbox.names()),
+      [['number', 'both'], ['text', 'both', 'but number'], ['but number']]);
+    assert.deepEqual(own.inbox.names(), ['number', 'text', 'both']);
+    await confab.value({ op: 'socketsJoin', rooms: [7], target: [8, 'eight'] });
+    await confab.value({ op: 'socketsLeave', target: 7 });
+    assert.deepEqual(['number', 'text'].map((name) => [...nodejs.io.sockets.sockets.get(sockets[name].id).rooms]),
+      [[sockets.number.id, 8, 'eight'], [sockets.text.id, '7']]);
+    assert.deepEqual(await confab.rooms(own), [own.id, '8', 'eight']);
+  });
+});
