@@ -189,13 +189,15 @@ struct adapter *adapter_new(struct cluster *c, struct str nsp,
     map_put(&c->by_nsp, &a->by_nsp);
     if (c->recovery)
         a->recovery = recovery_open(c->recovery, nsp);
-    requests_init(a);
-    if (!c->pubsub)
+    if (!c->pubsub) {
+        requests_init(a);
         return a;
+    }
     wire_classic_base(c->prefix, a->nsp, &a->base);
     wire_classic_pattern(buf_str(&a->base), &a->pattern);
     map_put(&c->by_pattern, &a->by_pattern);
     redis_pubsub_subscribe(c->pubsub, buf_str(&a->pattern), true);
+    requests_init(a);
     return a;
 }
 

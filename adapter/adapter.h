@@ -34,9 +34,11 @@ struct adapter_settings {
     const char *prefix;    /* of channels; "socket.io" */
     const char *node_name; /* for people; identity is random */
     uint32_t publish_queue_bytes;
-    uint32_t lease_ms;          /* a node not heard for so long is gone */
-    uint32_t json_depth;        /* deepest nesting that is forwarded */
-    uint32_t max_message_bytes; /* largest message accepted from Redis */
+    uint32_t lease_ms;            /* a node not heard for so long is gone */
+    uint32_t json_depth;          /* deepest nesting that is forwarded */
+    uint32_t max_message_bytes;   /* largest message accepted from Redis */
+    uint32_t requests_timeout_ms; /* for answers of other servers; 0: 5000 */
+    bool specific_responses; /* answers go to the asker alone, not to all */
     const struct recovery_settings *recovery; /* NULL: there is none */
 };
 
@@ -199,7 +201,7 @@ struct adapter_ask_ops {
 };
 /* Broadcasts to the other servers' sockets and collects their
  * acknowledgements; this node's are the caller's business. */
-MUST_CHECK int adapter_broadcast_ack(struct adapter *a, const struct packet *p,
+MUST_CHECK int adapter_broadcast_ack(struct adapter *a, struct packet *p,
                                      const struct broadcast *b,
                                      uint32_t timeout_ms,
                                      const struct adapter_ask_ops *ops,
