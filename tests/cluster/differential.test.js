@@ -8,7 +8,7 @@ const { describe, test, before, after } = require('node:test');
 const assert = require('node:assert/strict');
 const msgpack = require('notepack.io');
 const { startFixture, startReference, REFERENCE } = require('../lib/servers');
-const { Side } = require('../lib/spy');
+const { Side, CLASSIC } = require('../lib/spy');
 
 const sides = {};
 const compared = { calls: 0, messages: 0, differences: 0 };
@@ -26,7 +26,6 @@ after(async () => {
 
 // ---- masks -------------------------------------------------------------------
 
-const CLASSIC = /^socket\.io(-request|-response)?#/;
 const text = (payload) => payload.toString('latin1');
 
 // Of 6 characters, wherever they stand in MessagePack.

@@ -15,6 +15,8 @@ const { connect, ask, MODES } = require('./clients');
 const NAMESPACES = ['/', '/custom'];
 const REQUESTS = 'socket.io-request#';
 const RESPONSES = 'socket.io-response#';
+// Of the official adapter; confab's nodes have one more for presence.
+const CLASSIC = /^socket\.io(-request|-response)?#/;
 
 // By this room the test program asks whether all have done what they were told
 // (tests/fixture/done.c), before it acknowledges.
@@ -192,4 +194,4 @@ class Side {
   }
 }
 
-module.exports = { Side, REQUESTS, RESPONSES };
+module.exports = { Side, REQUESTS, RESPONSES, CLASSIC };
