@@ -287,8 +287,8 @@ describe('a server answers', () => {
   test('nothing to an event that wants no answer', () =>
     sameAnswers('type 6', 0, { uid: 'other', type: 6, data: ['event', 1] }));
 
-  const packed = (rooms, nsp = '/') => msgpack.encode(question(7, {
-    packet: { type: 2, data: ['ask', 1], nsp }, opts: { rooms, except: [], flags: { timeout: 1000 } } }));
+  const packed = (rooms, nsp = '/', flags = {}) => msgpack.encode(question(7, {
+    packet: { type: 2, data: ['ask', 1], nsp }, opts: { rooms, except: [], flags: { timeout: 1000, ...flags } } }));
 
   test('how many clients it asks: none of a room', () => sameAnswers('none', 1, packed(['empty'])));
   test('how many clients it asks: none of a namespace', () =>
@@ -307,6 +307,14 @@ describe('a server answers', () => {
         },
       }));
   }
+
+  test('what one client answers to a server that has fetched it', () =>
+    sameAnswers('one', 2, (s) => packed([s.clients.c.id], '/', { expectSingleResponse: true }), {
+      during: (side) => side.acknowledge('c', '[{"one":1}]'),
+    }));
+
+  test('nothing when a client does not answer, but how many were asked', () =>
+    sameAnswers('silent', 1, (s) => packed([s.clients.c.id])));
 
   for (const [name, bytes] of [
     ['an unknown type', { type: 99 }], ['no type', {}], ['half of a request', Buffer.from('{"type":1,"requ')],

@@ -504,6 +504,18 @@ for (const nsp of NAMESPACES) {
   });
 }
 
+test('no question stays open', async () => {
+  for (const server of SERVERS) {
+    for (const nsp of NAMESPACES) {
+      let open;
+      await until(async () => {
+        open = await m.op(server, { op: 'stats', nsp });
+        return open.requests === 0 && open.ackRequests === 0;
+      }, 5000, () => `${server} has ${JSON.stringify(open)} open in ${nsp}`);
+    }
+  }
+});
+
 const directions = (senders) => senders.flatMap((from) => KINDS.map((to) => `${from}>${to}`));
 const DIRECTIONS = directions(SENDERS);
 

@@ -52,9 +52,11 @@ class Mixed {
     m.ctl = {};
     m.fences = 0;
     for (const name of SERVERS) {
+      // the second of each kind answers on channels of those who ask
+      const set = { 'adapter.specific_responses': name[1] === '2' };
       m.servers[name] = name[0] === 'C'
-        ? await startFixture({ profile: 'ctl', redis: m.redis, name })
-        : await startNodeJsPeer({ app: 'ctl', redis: m.redis, name });
+        ? await startFixture({ profile: 'ctl', redis: m.redis, name, set })
+        : await startNodeJsPeer({ app: 'ctl', redis: m.redis, name, set });
     }
     for (const name of SERVERS) m.ctl[name] = await connect(m.servers[name].url, '/ctl', MODES[1]);
     await Promise.all(SERVERS.flatMap((name) => ['/', '/custom'].map((nsp) => m.counts(name, nsp))));
