@@ -178,7 +178,7 @@ const REQUESTS = [
   ['a room joins another', { op: 'socketsJoin', rooms: ['nobody'], target: 'r2' }],
   ['two rooms but two others join', { op: 'socketsJoin', rooms: ['x', 'y'], except: ['z', 'zz'], target: ['r2'] }],
   ['rooms that are numbers are joined', { op: 'socketsJoin', rooms: [7, '7'], except: [8], target: 9 }],
-  ['a room with an odd name is joined', { op: 'socketsJoin', target: 'é "\\\n' }],
+  ['a room with an odd name is joined', { op: 'socketsJoin', target: '\b\f\n\r\t\u0000\u001f\u007f\u2028é日👍"\\/' }],
   ['all leave a room', { op: 'socketsLeave', target: 'r2' }],
   ['a room but another leaves a third', { op: 'socketsLeave', rooms: ['x'], except: ['y'], target: 'r2' }],
   ['rooms that are numbers are left', { op: 'socketsLeave', rooms: [7], target: 9 }],
