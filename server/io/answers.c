@@ -372,5 +372,5 @@ int sio_broadcast_ack(const struct sio_broadcast *b, uint32_t timeout_ms,
         }
     }
     pack_fini(&p);
-    return rc;
+    return rc == ERR_PROTO ? SIO_ERR_ARG : rc; /* a room's name */
 }

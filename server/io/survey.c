@@ -40,7 +40,7 @@ int survey_asked(struct survey *s, int rc)
 {
     if (rc < 0)
         survey_free(s);
-    return rc == ERR_LIMIT ? SIO_ERR_LIMIT : rc;
+    return rc == ERR_PROTO ? SIO_ERR_ARG : rc;
 }
 
 void survey_end(void *survey, struct str json, size_t missing)

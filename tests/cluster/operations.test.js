@@ -10,7 +10,7 @@ const { Server } = require('socket.io');
 const { createAdapter } = require('@socket.io/redis-adapter');
 const { startFixture, startRedis } = require('../lib/servers');
 const { join } = require('../lib/suite');
-const { connect, ask, reasonOf, closeAll } = require('../lib/clients');
+const { connect, alsoConnect, ask, reasonOf, closeAll } = require('../lib/clients');
 const { until, SLOW } = require('../lib/until');
 
 // One node with a client that tells it what to do.
@@ -143,10 +143,12 @@ describe('two nodes', () => {
       test('what looks like an attachment and is none is not taken for one', async () => {
         const { value, mine, theirs } = await stage(from);
         mine[0].on('q', (ack) => ack(Buffer.from('secret')));
-        theirs[0].on('q', (ack) => ack({ real: Buffer.from('open'), list: [1] }));
-        const { responses } = await value({ op: 'emit', args: ['q'], ack: true });
-        assert.deepEqual(responses.find((r) => r.real), { real: Buffer.from('open'), list: [1] });
-        assert.deepEqual(responses.find((r) => !r.real), Buffer.from('secret'));
+        theirs[0].on('q', (ack) => ack({ mine: { _placeholder: true, num: 0 } }));
+        const { err, responses } = await value({ op: 'emit', args: ['q'], ack: true });
+        assert.equal(err, null);
+        assert.equal(responses.length, 2);
+        assert.ok(responses.includes(null), JSON.stringify(responses));
+        assert.deepEqual(responses.find((r) => r), Buffer.from('secret'));
       });
 
       test('who does not answer is missing in time, and the others are there', async () => {
@@ -187,6 +189,7 @@ describe('two nodes', () => {
 
       test('an acknowledged disconnect is effective on both', async () => {
         const { value, there, here, mine, theirs } = await stage(from, 3);
+        const others = [await alsoConnect(theirs[0], '/custom'), await alsoConnect(theirs[1], '/custom')];
         await value({ op: 'disconnectSockets', rooms: [mine[0].id, theirs[0].id] });
         await value({ op: 'disconnectSockets', rooms: [theirs[1].id], close: true });
         for (const node of [here, there]) {
@@ -195,8 +198,8 @@ describe('two nodes', () => {
         await value({ op: 'disconnectSockets', flags: { local: true } });
         assert.deepEqual(ids(await there.value({ op: 'fetchSockets' })), ids([theirs[2]]));
         for (const s of [...mine, theirs[0], theirs[1]]) assert.equal(await reasonOf(s), 'io server disconnect');
-        await until(() => theirs[1].io.engine.readyState === 'closed', 5000, 'the connection is closed');
-        assert.equal(theirs[0].io.engine.readyState, 'open');
+        assert.equal(await reasonOf(others[1]), 'io server disconnect');
+        assert.deepEqual(ids(await value({ op: 'fetchSockets', nsp: '/custom' })), ids([others[0]]));
       });
 
       test('sockets of both are fetched with handshake, rooms and data', async () => {
@@ -334,9 +337,9 @@ describe('a pair of nodes', () => {
   test('a server that stops has told whoever asked it, and ends well', async (t) => {
     const [one, two] = await own(t, { 'cluster.requests_timeout_ms': 60000 });
     const b = await two.open();
-    two.answer = undefined;
     const asked = Promise.all([
-      one.value({ op: 'emit', args: ['q'], ack: true, flags: { timeout: 60000 } }),
+      // how many clients it has asked it has told: they are waited for
+      one.value({ op: 'emit', args: ['q'], ack: true, flags: { timeout: 2000 } }),
       one.value({ op: 'serverSideEmit', args: ['q'], ack: true, flags: { timeout: 60000 } }),
     ]);
     await b.inbox.take('q');
@@ -391,7 +394,7 @@ describe('two servers of which one stands still', () => {
   }
 });
 
-describe('with a Node.js server, which keeps numbers and text apart', () => {
+describe('with a Node.js server', () => {
   const node = {};
   let redis;
   let nodejs;
@@ -417,6 +420,71 @@ describe('with a Node.js server, which keeps numbers and text apart', () => {
     await meet([node.confab], 2);
   });
 
+  // The confab node, with nobody on either.
+  async function fresh() {
+    closeAll();
+    const { confab } = node;
+    await confab.take();
+    nodejs.io.removeAllListeners();
+    await until(async () => (await confab.value({ op: 'fetchSockets' })).length === 0, 5000, 'all are gone');
+    return { confab, io: nodejs.io, value: (o) => confab.value(o), a: await confab.open(), b: await connect(nodejs.url) };
+  }
+  const socketOf = (b) => nodejs.io.sockets.sockets.get(b.id);
+
+  test('what confab asks of it and tells it', async () => {
+    const { value, io, a, b } = await fresh();
+    assert.equal(await value({ op: 'serverCount' }), 2);
+    socketOf(b).data = { n: [1, 'é'] };
+    await value({ op: 'socketsJoin', target: ['x', 'y'] });
+    await value({ op: 'socketsLeave', rooms: ['x'], except: [a.id], target: 'y' });
+    assert.deepEqual([...socketOf(b).rooms], [b.id, 'x']);
+    const [found] = await value({ op: 'fetchSockets', rooms: ['x'], except: [a.id] });
+    assert.deepEqual([found.id, found.rooms, found.data], [b.id, [b.id, 'x'], { n: [1, 'é'] }]);
+    assert.equal(found.handshake.address, socketOf(b).handshake.address);
+    assert.deepEqual(ids(await value({ op: 'fetchSockets' })), ids([a, b]));
+    assert.deepEqual(sorted(await value({ op: 'allRooms' })), sorted([a.id, b.id, 'x', 'y']));
+    for (const [s, own] of [[a, Buffer.from('a')], [b, { deep: [Buffer.from('b')] }]]) s.on('q', (x, ack) => ack(own));
+    const { err, responses } = await value({ op: 'emit', args: ['q', Buffer.from('q')], ack: true });
+    assert.deepEqual([err, new Set(responses.map((r) => JSON.stringify(r)))],
+      [null, new Set([Buffer.from('a'), { deep: [Buffer.from('b')] }].map((r) => JSON.stringify(r)))]);
+    const seen = [];
+    io.on('hi', (...args) => seen.push(args));
+    io.on('q', (x, ack) => ack({ twice: 2 * x }, 'not sent'));
+    await value({ op: 'serverSideEmit', args: ['hi', 1, { a: null }, Buffer.from([7])] });
+    assert.deepEqual(await value({ op: 'serverSideEmit', args: ['q', 21], ack: true }), { err: null, responses: [{ twice: 42 }] });
+    assert.deepEqual(seen, [[1, { a: null }, { type: 'Buffer', data: [7] }]]);
+    await value({ op: 'disconnectSockets', rooms: [b.id] });
+    assert.equal(await reasonOf(b), 'io server disconnect');
+    await value({ op: 'disconnectSockets', close: true });
+    assert.equal(await reasonOf(a), 'io server disconnect');
+  });
+
+  test('what it asks of confab and tells it', async () => {
+    const { confab, value, io, a, b } = await fresh();
+    assert.equal(await io.of('/').adapter.serverCount(), 2);
+    await value({ op: 'socket', id: a.id, what: 'setData', value: { n: [1, 'é'] } });
+    io.socketsJoin(['x', 'y', 7]);
+    io.in('x').except(b.id).socketsLeave('y');
+    const [found] = await io.in('x').except(b.id).fetchSockets();
+    assert.deepEqual([found.id, [...found.rooms], found.data], [a.id, [a.id, 'x', '7'], { n: [1, 'é'] }]);
+    assert.deepEqual(found.handshake, await value({ op: 'socket', id: a.id, what: 'handshake' }));
+    assert.deepEqual(new Set(await io.of('/').adapter.allRooms()), new Set([a.id, b.id, 'x', 'y', 7, '7']));
+    for (const [s, own] of [[a, Buffer.from('a')], [b, Buffer.from('b')]]) s.on('q', (x, ack) => ack({ own, x }));
+    const answers = await io.timeout(2000).emitWithAck('q', Buffer.from('q'));
+    assert.deepEqual(sorted(answers.map((r) => `${r.own} ${r.x}`)), ['a q', 'b q']);
+    assert.deepEqual(await found.timeout(2000).emitWithAck('q', 1), { own: Buffer.from('a'), x: 1 });
+    confab.answer = { text: 'é' };
+    assert.deepEqual(await io.serverSideEmitWithAck('q', 1, Buffer.from([7])), [{ text: 'é' }]);
+    assert.deepEqual((await confab.ctl.inbox.take('server-side')).slice(0, 3), ['/', 'q', [1, { type: 'Buffer', data: [7] }]]);
+    found.leave('x');
+    found.emit('hi', 1);
+    assert.deepEqual(await a.inbox.take('hi'), [1]);
+    assert.deepEqual(await confab.rooms(a), [a.id, '7']);
+    io.in(7).disconnectSockets(true);
+    for (const s of [a, b]) assert.equal(await reasonOf(s), 'io server disconnect');
+    assert.deepEqual(await value({ op: 'stats' }), { requests: 0, ackRequests: 0 });
+  });
+
   after(async () => {
     closeAll();
     await nodejs?.stop();
@@ -424,14 +492,15 @@ describe('with a Node.js server, which keeps numbers and text apart', () => {
     await redis?.stop();
   });
 
-  test('rooms that are numbers', async () => {
-    const { confab } = node;
+  test('rooms that are numbers, which it keeps apart from text', async () => {
+    const { confab } = await fresh();
     const sockets = {};
     for (const name of ['number', 'text', 'none']) {
       sockets[name] = await connect(nodejs.url);
       if (name !== 'none') nodejs.io.sockets.sockets.get(sockets[name].id).join(name === 'number' ? 7 : '7');
     }
     const own = await confab.open();
+    await until(async () => (await confab.value({ op: 'fetchSockets' })).length === 6, 5000, 'all are there');
     await confab.value({ op: 'socket', id: own.id, what: 'join', target: 7 });
     await confab.value({ op: 'emit', rooms: [7], args: ['number'] });
     await confab.value({ op: 'emit', rooms: ['7'], args: ['text'] });

@@ -1,12 +1,12 @@
 'use strict';
 // The test program's profile adapter: what suites of adapters ask of a node.
 
-const { describe, test } = require('node:test');
+const { describe, test, before, after } = require('node:test');
 const assert = require('node:assert/strict');
 const msgpack = require('socket.io-msgpack-parser');
 const { startFixture, startRedis } = require('../lib/servers');
 const { serving, CONFAB_ONLY } = require('../lib/suite');
-const { MODES, connect, ask, reasonOf } = require('../lib/clients');
+const { MODES, connect, ask, reasonOf, closeAll } = require('../lib/clients');
 const { until } = require('../lib/until');
 
 const ROOMS = ['room1', 'room2', 'room4', 'room5'];
@@ -86,20 +86,71 @@ for (const parser of ['text', 'msgpack']) {
       assert.equal(await reasonOf(b), 'io server disconnect');
     });
 
-    test('a broadcast reaches the other node', async (t) => {
-      const redis = await startRedis();
-      t.after(() => redis.stop());
-      const clients = [];
-      for (const name of ['one', 'two']) {
-        const node = await startFixture({ profile: 'adapter', redis, name, parser });
-        t.after(() => node.stop());
-        clients.push(await connect(node.url, '/', MODES[1], options));
+    describe('on two nodes', () => {
+      let redis;
+      const nodes = [];
+
+      before(async () => {
+        redis = await startRedis();
+        for (const name of ['one', 'two']) nodes.push(await startFixture({ profile: 'adapter', redis, name, parser }));
+      });
+
+      after(async () => {
+        closeAll();
+        for (const node of nodes) await node.stop();
+        await redis?.stop();
+      });
+
+      // One socket on each, which know each other.
+      async function pair() {
+        const [a, b] = [await connect(nodes[0].url, '/', MODES[1], options), await connect(nodes[1].url, '/', MODES[1], options)];
+        for (const s of [a, b]) {
+          await until(async () => (await ask(s, 'fetch_sockets')).length === 2, 10000, 'both are there');
+        }
+        return [a, b];
       }
-      await until(() => {
-        clients[0].emit('broadcast');
-        return clients[1].inbox.count('broadcast') > 0;
-      }, 10000, () => 'the event');
-      assert.deepEqual(await clients[1].inbox.take('broadcast'), [`hello from ${clients[0].id}`]);
+
+      test('everyone is greeted, answers and is listed', async () => {
+        const [a, b] = await pair();
+        for (const event of ['broadcast', 'volatile_broadcast']) {
+          a.emit(event);
+          for (const s of [a, b]) assert.deepEqual(await s.inbox.take(event), [`hello from ${a.id}`]);
+        }
+        for (const s of [a, b]) s.on('broadcast_with_ack', (x, ack) => ack([x, s.id]));
+        assert.deepEqual((await ask(a, 'broadcast_with_ack')).sort(), [[null, a.id], [null, b.id]].sort());
+        assert.deepEqual((await ask(a, 'rooms')).sort(), [...ROOMS, a.id, b.id].sort());
+      });
+
+      test('all join and leave rooms', async () => {
+        const [a, b] = await pair();
+        await ask(a, 'join_room');
+        await ask(a, 'leave_room');
+        for (const s of [a, b]) {
+          assert.deepEqual(await ask(a, 'get_rooms_remote_sock', s.id), [s.id, 'room1', 'room2', 'room5', 'room7']);
+        }
+      });
+
+      test('another socket is told and asked, joins, leaves and is disconnected', async () => {
+        const [a, b] = await pair();
+        a.emit('emit_from_remote_sock', b.id);
+        assert.deepEqual(await b.inbox.take('emit'), [`hello from ${a.id}`]);
+        b.on('emit', (text, ack) => ack(`${text}!`));
+        assert.equal(await ask(a, 'emit_with_ack_from_remote_sock', b.id), `hello from ${a.id}!`);
+        await ask(a, 'join_room_from_remote_sock', b.id);
+        await ask(a, 'leave_room_from_remote_sock', b.id);
+        assert.deepEqual(await ask(a, 'get_rooms_remote_sock', b.id),
+          [b.id, 'room1', 'room2', 'room5', `hello from ${a.id}`]);
+        assert.deepEqual(await ask(a, 'get_rooms_remote_sock', a.id), [a.id, ...ROOMS]);
+        await ask(a, 'disconnect_remote_sock', b.id);
+        assert.equal(await reasonOf(b), 'io server disconnect');
+        assert.deepEqual(await ask(a, 'fetch_sockets'), [{ id: a.id, ns: '/' }]);
+      });
+
+      test('all are disconnected', async () => {
+        const [a, b] = await pair();
+        a.emit('disconnect_socket');
+        for (const s of [a, b]) assert.equal(await reasonOf(s), 'io server disconnect');
+      });
     });
   });
 }
