@@ -21,6 +21,7 @@ function answering(name) {
     const ack = rest.at(-1);
     if (how.silent?.includes(name)) return;
     if (how.empty) ack();
+    else if (how.back) ack({ name, back: how.back });
     else if (how.binary) ack({ from: Buffer.from(name), deep: [Buffer.from([0, 255])] });
     else ack(name, 'second');
   };
