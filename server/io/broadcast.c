@@ -19,40 +19,61 @@ struct sio_broadcast sio_others(struct sio_socket *s)
     return b;
 }
 
+static bool same_name(union sio_room a, union sio_room b, bool number)
+{
+    return number ? a.number == b.number
+                  : str_eq(str_from_sio(a.name), str_from_sio(b.name));
+}
+
+/* A room that was named before is not named twice: several rooms have another
+ * channel than one. */
+static void add_room(union sio_room *rooms, uint8_t *n, uint16_t *numbers,
+                     union sio_room room, bool number, bool *overflow)
+{
+    for (uint8_t i = 0; i < *n; i++) {
+        if ((*numbers >> i & 1) == number && same_name(rooms[i], room, number))
+            return;
+    }
+    if (*n == SIO_BROADCAST_ROOMS) {
+        *overflow = true;
+        return;
+    }
+    if (number)
+        *numbers |= (uint16_t)(1u << *n);
+    rooms[(*n)++] = room;
+}
+
+static void add_to(struct sio_broadcast *b, union sio_room room, bool number)
+{
+    add_room(b->rooms, &b->n_rooms, &b->number_rooms, room, number,
+             &b->overflow);
+}
+
+static void add_except(struct sio_broadcast *b, union sio_room room,
+                       bool number)
+{
+    add_room(b->except, &b->n_except, &b->number_except, room, number,
+             &b->overflow);
+}
+
 void sio_to(struct sio_broadcast *b, struct sio_str room)
 {
-    if (b->n_rooms < SIO_BROADCAST_ROOMS)
-        b->rooms[b->n_rooms++].name = room;
-    else
-        b->overflow = true;
+    add_to(b, (union sio_room){.name = room}, false);
 }
 
 void sio_except(struct sio_broadcast *b, struct sio_str room)
 {
-    if (b->n_except < SIO_BROADCAST_ROOMS)
-        b->except[b->n_except++].name = room;
-    else
-        b->overflow = true;
+    add_except(b, (union sio_room){.name = room}, false);
 }
 
 void sio_to_number(struct sio_broadcast *b, int64_t room)
 {
-    if (b->n_rooms < SIO_BROADCAST_ROOMS) {
-        b->number_rooms |= (uint16_t)(1u << b->n_rooms);
-        b->rooms[b->n_rooms++].number = room;
-    } else {
-        b->overflow = true;
-    }
+    add_to(b, (union sio_room){.number = room}, true);
 }
 
 void sio_except_number(struct sio_broadcast *b, int64_t room)
 {
-    if (b->n_except < SIO_BROADCAST_ROOMS) {
-        b->number_except |= (uint16_t)(1u << b->n_except);
-        b->except[b->n_except++].number = room;
-    } else {
-        b->overflow = true;
-    }
+    add_except(b, (union sio_room){.number = room}, true);
 }
 
 void sio_local(struct sio_broadcast *b)

@@ -8,7 +8,7 @@ const { createClient } = require('redis');
 const { Emitter } = require('@socket.io/redis-emitter');
 const { startFixture, startNodeJsPeer, startRedis } = require('../lib/servers');
 const { join } = require('../lib/suite');
-const { MODES, ask, closeAll } = require('../lib/clients');
+const { MODES, ask, reasonOf, closeAll } = require('../lib/clients');
 const { until } = require('../lib/until');
 
 const servers = {};
@@ -206,6 +206,30 @@ describe('the official emitter', () => {
       }
       await ask(stranger, 'echo', 'fence');
       assert.deepEqual(stranger.inbox.all, []);
+    });
+
+    test(`moves and disconnects sockets of all servers in ${namespace}`, async () => {
+      const s = await six(namespace, MODES[1]);
+      const target = namespace === '/' ? emitter : emitter.of(namespace);
+      const members = async (room, expected) => {
+        let found;
+        await until(async () => {
+          found = [];
+          for (const n of EVERYONE) if (await ask(s[n], 'in-room', room)) found.push(n);
+          return found.join() === expected.join();
+        }, 5000, () => `${expected} are in ${room}, not ${found}`);
+      };
+      target.in('r1').except('r2').socketsJoin(['moved', 'other']);
+      await members('moved', EVERYONE.filter((n) => /a$/.test(n)));
+      await members('other', EVERYONE.filter((n) => /a$/.test(n)));
+      target.in(s.Ba.id).in(s.Na.id).socketsLeave('moved');
+      await members('moved', ['Aa']);
+      await members('other', EVERYONE.filter((n) => /a$/.test(n)));
+      target.in('other').disconnectSockets();
+      target.in([s.Bc.id, s.Nc.id]).disconnectSockets(true);
+      const gone = EVERYONE.filter((n) => /a$|[BN]c$/.test(n));
+      for (const n of gone) assert.equal(await reasonOf(s[n]), 'io server disconnect', n);
+      for (const n of EVERYONE) assert.equal(s[n].connected, !gone.includes(n), n);
     });
   }
 });

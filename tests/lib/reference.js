@@ -1,12 +1,14 @@
 'use strict';
-// The official Node.js server with the same two applications as confab: the
-// chat (server/app/chat.c) and the test program (tests/fixture/own.c).
-//   reference.js --app chat|fixture [--redis URL] [--set section.key=value]...
+// The official Node.js server with the same applications as confab: the chat
+// (server/app/chat.c), the test program (tests/fixture/own.c) and its profile
+// ctl (reference-ctl.js).
+//   reference.js --app chat|fixture|ctl [--redis URL] [--set section.key=value]...
 // It is what the tests are tested against, and the Node.js peer of the mixed
 // cluster.
 
 const http = require('node:http');
 const { Server } = require('socket.io');
+const { ctl, TIMEOUT_MS } = require('./reference-ctl');
 
 function parseArguments(argv) {
   const options = { app: 'fixture', set: {} };
@@ -349,9 +351,13 @@ async function main() {
     const subscribe = publish.duplicate();
     for (const c of [publish, subscribe]) c.on('error', (e) => console.log(`redis: ${e.message}`));
     await Promise.all([publish.connect(), subscribe.connect()]);
-    io.adapter(createAdapter(publish, subscribe, { key: set['redis.prefix'] || 'socket.io' }));
+    io.adapter(createAdapter(publish, subscribe, {
+      key: set['redis.prefix'] || 'socket.io',
+      requestsTimeout: app === 'ctl' ? TIMEOUT_MS : undefined,
+      publishOnSpecificResponseChannel: set['adapter.specific_responses'] === 'true',
+    }));
   }
-  ({ chat, fixture })[app](io);
+  ({ chat, fixture, ctl })[app](io);
   process.on('SIGTERM', () => stop(io));
   server.listen(Number(set['listen.port'] || 0), '127.0.0.1', () => {
     console.log(`${app} ready on http://127.0.0.1:${server.address().port}`);

@@ -52,13 +52,11 @@ async function startNode({ set = {}, redis, name, env, port = 0, args = [] } = {
 
 // The test program on the public API (tests/fixture).
 async function startFixture({ set = {}, redis, name, profile, parser } = {}) {
-  if (REFERENCE) return startReference({ app: 'fixture', set, redis, name });
+  if (REFERENCE) return startReference({ app: profile === 'ctl' ? 'ctl' : 'fixture', set, redis, name });
   const args = ['--port', '0', ...assignments(set)];
   if (profile) args.push('--profile', profile);
   if (parser) args.push('--parser', parser);
   if (redis) args.push('--redis', redis.url || redis);
-  if (profile) args.push('--profile', profile);
-  if (parser) args.push('--parser', parser);
   return ready(new Process(name || 'fixture', path.join(BUILD, 'tests/fixture'),
     args));
 }
@@ -68,9 +66,10 @@ const startEcho = ({ deflate = false } = {}) =>
   ready(new Process('echo', path.join(BUILD, 'tests/fixture'),
     ['--profile', 'echo', '--port', '0', '--host', '127.0.0.1', ...(deflate ? ['--deflate'] : [])]));
 
-// An official server with the official Redis adapter and the fixture's events.
-const startNodeJsPeer = ({ redis, set, name = 'nodejs' }) =>
-  startReference({ app: 'fixture', redis, set, name });
+// An official server with the official Redis adapter and the fixture's events,
+// or its profile ctl.
+const startNodeJsPeer = ({ redis, set, app = 'fixture', name = 'nodejs' }) =>
+  startReference({ app, redis, set, name });
 
 async function startRedis({ port } = {}) {
   const chosen = port || await freePort();
