@@ -11,14 +11,9 @@
 #ifndef CONFAB_ADAPTER_REDIS_PUBSUB_H
 #define CONFAB_ADAPTER_REDIS_PUBSUB_H
 
-#include "adapter/redis.h"
+#include "adapter/interest.h"
 
 struct redis_pubsub;
-
-/* What is subscribed, in the order in which a new connection asks for it:
- * patterns, channels, and last the channels by which others count the nodes
- * that are there: whoever is counted can rely on all the rest. */
-enum redis_kind { REDIS_COUNTED, REDIS_PATTERN, REDIS_CHANNEL };
 
 struct redis_pubsub_ops {
     /* It became usable, or is no longer. */
@@ -42,17 +37,20 @@ struct redis_pubsub *redis_pubsub_new(struct loop *l,
 /* NULL is allowed. */
 void redis_pubsub_free(struct redis_pubsub *ps);
 
-/* Both connections are up and everything that was asked for when the subscriber
+/* Both connections are up and everything that was wanted when the subscriber
  * came up is subscribed; a later subscription does not change that. */
 bool redis_pubsub_usable(const struct redis_pubsub *ps);
 /* Bytes that wait to be published. */
 size_t redis_pubsub_queued(const struct redis_pubsub *ps);
 
-/* At most once each. */
+/* Users of channels, and who waits for one: interest.h. */
 void redis_pubsub_subscribe(struct redis_pubsub *ps, struct str channel,
                             enum redis_kind kind);
 void redis_pubsub_unsubscribe(struct redis_pubsub *ps, struct str channel,
                               enum redis_kind kind);
+MUST_CHECK int redis_pubsub_wait(struct redis_pubsub *ps, struct str channel,
+                                 enum redis_kind kind, struct interest_wait *w);
+size_t redis_pubsub_subscriptions(const struct redis_pubsub *ps);
 
 /* `keep`: waits when it cannot be sent now; otherwise it is dropped then. What
  * is given up is counted and logged once per outage. */
