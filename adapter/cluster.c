@@ -1,4 +1,4 @@
-#include "adapter/cluster.h"
+#include "adapter/channels.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -113,15 +113,13 @@ static void on_message(void *owner, struct str pattern, struct str channel,
         return;
     }
     if (pattern.len > 0) {
-        struct map_node *n = map_get(&c->by_pattern, pattern);
-        /* The namespace may have gone a moment ago. */
-        if (n)
-            adapter_receive(container_of(n, struct adapter, by_pattern),
-                            channel, payload);
+        channels_receive_pattern(c, pattern, channel, payload);
         return;
     }
-    if (!str_eq(channel, buf_str(&c->presence_channel)))
+    if (!str_eq(channel, buf_str(&c->presence_channel))) {
+        channels_receive(c, channel, payload);
         return;
+    }
     int rc = presence_receive(c->presence, payload, loop_now(c->loop));
     if (rc < 0)
         cluster_bad_message(c, channel, rc);
@@ -182,8 +180,10 @@ static void destroy(struct cluster *c)
 {
     timer_stop(&c->presence_timer);
     timer_stop(&c->recovery_timer);
+    joins_end(&c->joins);
     recovery_free(c->recovery);
     redis_pubsub_free(c->pubsub);
+    joins_fini(&c->joins);
     presence_free(c->presence);
     redis_url_fini(&c->url);
     buf_fini(&c->presence_channel);
@@ -205,6 +205,7 @@ struct cluster *cluster_new(struct loop *l, const struct adapter_settings *s,
     c->prefix = (struct str){copy, prefix.len};
     c->loop = l;
     c->type = s->type;
+    c->interest = s->interest;
     c->max_message_bytes = s->max_message_bytes;
     c->limits.depth =
         s->json_depth < MP_DEPTH_MAX ? s->json_depth : MP_DEPTH_MAX;
@@ -214,6 +215,7 @@ struct cluster *cluster_new(struct loop *l, const struct adapter_settings *s,
                                : UINT32_MAX;
     map_init(&c->by_nsp, nsp_key);
     map_init(&c->by_pattern, pattern_key);
+    joins_init(&c->joins, l);
     json_init(&c->tape);
     buf_init(&c->channel, UINT32_MAX);
     buf_init(&c->payload, s->max_message_bytes);
@@ -243,6 +245,11 @@ void cluster_free(struct cluster *c)
     destroy(c);
 }
 
+void cluster_end_joins(struct cluster *c)
+{
+    joins_end(&c->joins);
+}
+
 bool cluster_usable(const struct cluster *c)
 {
     return !c->pubsub || redis_pubsub_usable(c->pubsub);
@@ -268,6 +275,8 @@ void cluster_metrics(struct cluster *c)
     metrics_set(M_PRESENCE_PEERS, presence_peers(c->presence));
     metrics_set(M_REDIS_UP, c->pubsub && redis_pubsub_usable(c->pubsub));
     metrics_set(M_REDIS_QUEUED, c->pubsub ? redis_pubsub_queued(c->pubsub) : 0);
+    metrics_set(M_REDIS_SUBSCRIPTIONS,
+                c->pubsub ? redis_pubsub_subscriptions(c->pubsub) : 0);
     if (c->recovery)
         recovery_metrics(c->recovery);
 }

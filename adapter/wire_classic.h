@@ -19,19 +19,21 @@
 #include "common/json.h"
 
 enum {
-    WIRE_NAMES_MAX = 256,  /* rooms, and as many exceptions */
-    WIRE_EVENT_MAX = 256,  /* bytes of an event name */
-    WIRE_ARGS_MAX = 65536, /* beyond some 120,000 official clients fail */
-    WIRE_NUMBER_MAX = 32,  /* text of one number */
+    WIRE_PRIVATE_BYTES = 20, /* the usual length of a socket's id */
+    WIRE_NAMES_MAX = 256,    /* rooms, and as many exceptions */
+    WIRE_EVENT_MAX = 256,    /* bytes of an event name */
+    WIRE_ARGS_MAX = 65536,   /* beyond some 120,000 official clients fail */
+    WIRE_NUMBER_MAX = 32,    /* text of one number */
 };
 
 /* ---- channels ------------------------------------------------------------ */
 
 /* P#N#, with which all channels of the namespace begin. */
 void wire_classic_base(struct str prefix, struct str nsp, struct buf *out);
-/* The pattern that matches all channels of the namespace and, but for
- * namespaces whose names continue with '#', no others. */
-void wire_classic_pattern(struct str base, struct buf *out);
+/* The pattern that matches all channels of the namespace, or with
+ * `private_rooms` those of rooms of WIRE_PRIVATE_BYTES, and, but for namespaces
+ * whose names continue with '#', no others. */
+void wire_classic_pattern(struct str base, bool private_rooms, struct buf *out);
 void wire_classic_channel(struct str base, const struct broadcast *b,
                           struct buf *out);
 /* False when the channel is not of this namespace. An empty room: all of it. */

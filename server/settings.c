@@ -45,6 +45,8 @@ static const struct config_field fields[] = {
          "prefix of channels; the same for all nodes of a cluster"),
     ENUM("adapter.type", adapter_type, "auto", adapters,
          "auto (redis when redis.url is set), memory or redis"),
+    BOOL("adapter.interest", interest, "true",
+         "hear of rooms with members on this node; false = of all rooms"),
     TEXT("engine.path", engine_path, "/socket.io/", 1, 255,
          "path under which clients connect"),
     U32("engine.ping_interval_ms", ping_interval_ms, "25000", 50, 600000,
