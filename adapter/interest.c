@@ -10,7 +10,8 @@
 enum {
     WINDOW = 512, /* commands without an answer */
     LEAVE_MS = 3000,
-    LEAVE_BATCH = 256, /* unsubscribed in one turn */
+    LEAVING_MAX = 20000, /* beyond, the oldest go at once */
+    LEAVE_BATCH = 256,   /* unsubscribed in one turn */
     LEAVE_PAUSE_MS = 5,
     LOGS_PER_MINUTE = 4,
 };
@@ -42,7 +43,8 @@ struct interest {
     struct list wanted[REDIS_KINDS], answered[REDIS_KINDS];
     struct list asked;   /* in the order in which the answers come */
     struct list leaving; /* who waits longest is first */
-    struct timer timer;  /* of the first that leaves */
+    size_t n_leaving;
+    struct timer timer; /* of the first that leaves */
     size_t waits;
     uint32_t connection; /* its number; 0: there was none */
     size_t unsettled;    /* wanted since before the connection, not answered */
@@ -261,6 +263,14 @@ static struct record *record_new(struct interest *in, struct str name,
     return r;
 }
 
+static void stay(struct interest *in, struct record *r)
+{
+    if (list_empty(&r->leaving))
+        return;
+    list_remove(&r->leaving);
+    in->n_leaving--;
+}
+
 static void record_remove(struct interest *in, struct record *r)
 {
     bool answered = r->answered == in->connection && !r->refused;
@@ -268,7 +278,7 @@ static void record_remove(struct interest *in, struct record *r)
         command(in, r, STR("UNSUBSCRIBE"), STR("PUNSUBSCRIBE"),
                 on_unsubscribed);
     settle(in, r);
-    list_remove(&r->leaving);
+    stay(in, r);
     map_remove(map_of(in, r->kind), &r->by_name);
     end_waits(in, r, ERR_STATE);
     if (r->asked) {
@@ -286,7 +296,7 @@ void interest_add(struct interest *in, struct str channel, enum redis_kind kind)
     if (!r)
         r = record_new(in, channel, kind);
     r->users++;
-    list_remove(&r->leaving);
+    stay(in, r);
     ask(in);
 }
 
@@ -332,6 +342,8 @@ void interest_drop(struct interest *in, struct str channel,
     }
     r->left_ms = (uint32_t)loop_now(in->loop);
     list_insert(&in->leaving, &r->leaving);
+    if (++in->n_leaving > LEAVING_MAX)
+        record_remove(in, first_leaving(in));
     if (!timer_running(&in->timer))
         loop_timer(in->loop, &in->timer, LEAVE_MS);
 }
