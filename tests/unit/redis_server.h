@@ -138,8 +138,7 @@ static inline int64_t command(struct str a, struct str b, struct str c)
     WAIT(redis_is_up(r), 5000);
     struct str argv[] = {a, b, c};
     reply_integer = -2;
-    assert_true(
-        redis_command(r, argv, c.len || c.p ? 3 : 2, on_reply, NULL));
+    assert_true(redis_command(r, argv, c.len || c.p ? 3 : 2, on_reply, NULL));
     WAIT(reply_integer != -2, 5000);
     redis_free(r);
     loop_turn(loop, 0);

@@ -85,8 +85,8 @@ static void fake_answer(void)
     if (fake.refuse && what[0] == 'S' && strcmp(what + 1, fake.refuse) == 0)
         buf_fmt(&out, "-NOPERM no\r\n");
     else
-        buf_fmt(&out, "*3\r\n$%zu\r\n%s\r\n$%zu\r\n%s\r\n:1\r\n",
-                strlen(word), word, strlen(what + 1), what + 1);
+        buf_fmt(&out, "*3\r\n$%zu\r\n%s\r\n$%zu\r\n%s\r\n:1\r\n", strlen(word),
+                word, strlen(what + 1), what + 1);
     fake.n_asked--;
     memmove(fake.waiting[0], fake.waiting[1],
             fake.n_asked * sizeof(fake.waiting[0]));
