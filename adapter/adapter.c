@@ -150,6 +150,16 @@ void adapter_join_then(struct adapter *a, struct member *m, struct str room,
         joins_settle(j, rc);
 }
 
+bool adapter_hears(struct adapter *a, struct member *m, adapter_joined_fn *fn,
+                   void *arg)
+{
+    struct join *j = joins_add(&a->cluster->joins, m, fn, arg);
+    if (channels_wait(a, m->id, joins_wait(j)) == 1)
+        return false;
+    joins_drop(j);
+    return true;
+}
+
 size_t adapter_joins(const struct member *m)
 {
     return m->n_joins;

@@ -137,11 +137,16 @@ void adapter_add(struct adapter *a, struct member *m, struct str id);
 void adapter_remove(struct adapter *a, struct member *m);
 void adapter_join(struct adapter *a, struct member *m, struct str room);
 /* The same, and calls `fn` once, in a later turn: with 0 as soon as what other
- * nodes send to the room arrives, with ERR_STATE when Redis is away now (it
- * arrives when Redis is back) or the member has gone. */
+ * nodes send to the room arrives, with ERR_STATE when Redis is away now or does
+ * not answer for 2 s (it arrives when Redis is back) or the member has gone. */
 typedef void adapter_joined_fn(void *arg, int rc);
 void adapter_join_then(struct adapter *a, struct member *m, struct str room,
                        adapter_joined_fn *fn, void *arg);
+/* Whether what other nodes send to everyone and to the member's own room, that
+ * of its id, arrives already, or cannot for now. If neither, `fn` is called as
+ * by adapter_join_then. */
+bool adapter_hears(struct adapter *a, struct member *m, adapter_joined_fn *fn,
+                   void *arg);
 /* Of the member, that wait. */
 size_t adapter_joins(const struct member *m);
 void adapter_leave(struct adapter *a, struct member *m, struct str room);

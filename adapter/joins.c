@@ -6,7 +6,8 @@
 
 struct join {
     struct interest_wait wait;
-    struct list link; /* waiting, or ready */
+    struct list link; /* waiting, ready or told */
+    uint64_t since_ms;
     struct joins *joins;
     struct member *member; /* NULL: it has gone */
     struct join *next;     /* of the member's */
@@ -51,6 +52,22 @@ static void on_ready(struct timer *t)
     }
 }
 
+static void on_late(struct timer *t)
+{
+    struct joins *js = container_of(t, struct joins, late);
+    uint64_t now = loop_now(js->loop);
+    while (!list_empty(&js->waiting)) {
+        struct join *j = container_of(js->waiting.next, struct join, link);
+        if (now - j->since_ms < JOINS_WAIT_MS) {
+            loop_timer(js->loop, t, j->since_ms + JOINS_WAIT_MS - now);
+            return;
+        }
+        list_remove(&j->link);
+        list_insert(&js->told, &j->link);
+        tell(j, ERR_STATE);
+    }
+}
+
 static void on_answer(struct interest_wait *w, int rc)
 {
     joins_settle(container_of(w, struct join, wait), rc);
@@ -68,7 +85,10 @@ struct join *joins_add(struct joins *js, struct member *m, joins_fn *fn,
     j->next = m->joins;
     m->joins = j;
     m->n_joins++;
+    j->since_ms = loop_now(js->loop);
     list_insert(&js->waiting, &j->link);
+    if (!timer_running(&js->late))
+        loop_timer(js->loop, &js->late, JOINS_WAIT_MS);
     return j;
 }
 
@@ -87,6 +107,13 @@ void joins_settle(struct join *j, int rc)
         loop_timer(js->loop, &js->timer, 0);
 }
 
+void joins_drop(struct join *j)
+{
+    list_remove(&j->link);
+    leave_member(j);
+    mem_free(j);
+}
+
 void joins_forget(struct member *m)
 {
     while (m->joins)
@@ -98,7 +125,9 @@ void joins_init(struct joins *js, struct loop *l)
     js->loop = l;
     list_init(&js->waiting);
     list_init(&js->ready);
+    list_init(&js->told);
     timer_init(&js->timer, on_ready);
+    timer_init(&js->late, on_late);
 }
 
 void joins_end(struct joins *js)
@@ -114,7 +143,8 @@ void joins_end(struct joins *js)
 void joins_fini(struct joins *js)
 {
     timer_stop(&js->timer);
-    assert(list_empty(&js->waiting));
+    timer_stop(&js->late);
+    assert(list_empty(&js->waiting) && list_empty(&js->told));
     struct list *n;
     while ((n = list_pop(&js->ready))) {
         struct join *j = container_of(n, struct join, link);

@@ -215,8 +215,8 @@ static void join_then(unsigned i, unsigned k, unsigned m, const char *room,
 
 /* ---- what is subscribed -------------------------------------------------- */
 
-static void a_room_is_heard_from_its_first_member_until_after_its_last(
-    void **state)
+static void
+a_room_is_heard_from_its_first_member_until_after_its_last(void **state)
 {
     NEEDS_REDIS();
     assert_int_equal(hearers("test#/#r#"), 0);
@@ -264,16 +264,18 @@ static void rooms_of_20_bytes_are_heard_once_by_one_pattern(void **state)
     assert_int_equal(before, NSPS);
     join(1, 0, 0, "room--of--20--bytes-");
     /* Bytes, not characters. */
-    join(1, 0, 1, "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9"
-                  "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9");
+    join(1, 0, 1,
+         "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9"
+         "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9");
     run(100);
     assert_int_equal(subscribers("test#/#room--of--20--bytes-#"), 0);
     assert_int_equal(hearers("test#/#room--of--20--bytes-#"), 2);
     assert_int_equal(hearers("test#/#room--of--21--bytes--#"), 0);
     broadcast(0, 0, "room--of--20--bytes-", "[1]");
     broadcast(0, 0, node[1].spaces[0].ids[0], "[2]");
-    broadcast(0, 0, "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9"
-                    "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9",
+    broadcast(0, 0,
+              "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9"
+              "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9",
               "[3]");
     WAIT(got(1, 0, 1, "[3];"), 1000);
     run(100);
@@ -414,7 +416,7 @@ static void a_hundred_thousand_rooms_come_back_without_a_long_turn(void **state)
     NEEDS_REDIS();
     struct adapter *a = node[1].spaces[0].adapter;
     struct member *crowd = mem_zalloc(CROWD * sizeof(*crowd));
-    char (*ids)[24] = mem_zalloc(CROWD * sizeof(*ids));
+    char(*ids)[24] = mem_zalloc(CROWD * sizeof(*ids));
     char room[32];
     for (unsigned m = 0; m < CROWD; m++) {
         (void)snprintf(ids[m], sizeof(ids[m]), "crowd-%u", m);
@@ -473,8 +475,8 @@ static void a_joined_room_misses_nothing(void **state)
     }
 }
 
-static void a_join_that_needs_nothing_is_confirmed_in_the_next_turn(
-    void **state)
+static void
+a_join_that_needs_nothing_is_confirmed_in_the_next_turn(void **state)
 {
     NEEDS_REDIS();
     struct waiter w[3];
@@ -510,6 +512,12 @@ static void without_redis_a_join_is_not_confirmed(void **state)
     WAIT(w[0].calls == 1, 1000);
     assert_int_equal(w[0].rc, 0);
     (void)kill(redis_pid, SIGSTOP);
+    join_then(1, 0, 0, "late", &w[0]);
+    run(1800);
+    assert_int_equal(w[0].calls, 0);
+    WAIT(w[0].calls == 1, 1000);
+    assert_int_equal(w[0].rc, ERR_STATE);
+    assert_int_equal(adapter_joins(&s->members[0]), 1);
     join_then(1, 0, 0, "in vain", &w[0]);
     stop_redis();
     WAIT(w[0].calls == 1, 2000);
