@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-#include "adapter/cluster.h"
+#include "adapter/channels.h"
 #include "adapter/requests.h"
 #include "common/id.h"
 #include "common/mem.h"
@@ -75,24 +75,22 @@ size_t adapter_broadcast(struct adapter *a, struct packet *p,
  * before anything of it is read. A socket is in the room of its own id. */
 static bool concerns_us(const struct adapter *a, struct str room)
 {
-    return room.len == 0 || rooms_find(&a->rooms, room) ||
-           rooms_member(&a->rooms, room);
+    if (room.len == 0)
+        return a->rooms.everyone.n > 0;
+    return rooms_find(&a->rooms, room) || rooms_member(&a->rooms, room);
 }
 
-void adapter_receive(struct adapter *a, struct str channel, struct str payload)
+bool adapter_receive(struct adapter *a, struct str channel, struct str payload)
 {
     struct cluster *c = a->cluster;
     struct str room;
-    if (!wire_classic_room(buf_str(&a->base), channel, &room))
-        return;
-    if (!concerns_us(a, room)) {
-        metrics_add(M_REDIS_NO_ROOM, 1);
-        return;
-    }
+    if (!wire_classic_room(buf_str(&a->base), channel, &room) ||
+        !concerns_us(a, room))
+        return false;
     if (str_eq(wire_classic_uid(payload),
                (struct str){a->uid, sizeof(a->uid)})) {
         metrics_add(M_REDIS_OWN, 1);
-        return;
+        return true;
     }
     struct wire_message m;
     int rc = wire_classic_decode(payload, a->nsp, &c->limits, &m);
@@ -107,6 +105,7 @@ void adapter_receive(struct adapter *a, struct str channel, struct str payload)
         cluster_bad_message(c, channel, rc);
     }
     wire_message_fini(&m);
+    return true;
 }
 
 /* ---- members ------------------------------------------------------------- */
@@ -124,19 +123,47 @@ struct recovery_nsp *adapter_recovery(const struct adapter *a)
 void adapter_add(struct adapter *a, struct member *m, struct str id)
 {
     rooms_add(&a->rooms, m, id);
+    channels_add_id(a, id);
 }
 
 void adapter_remove(struct adapter *a, struct member *m)
 {
     /* First the rooms: who hears of the end of a presence entry is not to send
      * the news to the one who left. */
+    joins_forget(m);
     rooms_remove(&a->rooms, m);
+    channels_drop_id(a, m->id);
     presence_clear_member(a->cluster->presence, a->nsp, m->id);
 }
 
 void adapter_join(struct adapter *a, struct member *m, struct str room)
 {
     (void)rooms_join(&a->rooms, m, room);
+}
+
+void adapter_join_then(struct adapter *a, struct member *m, struct str room,
+                       adapter_joined_fn *fn, void *arg)
+{
+    (void)rooms_join(&a->rooms, m, room);
+    struct join *j = joins_add(&a->cluster->joins, m, fn, arg);
+    int rc = channels_wait(a, room, joins_wait(j));
+    if (rc <= 0)
+        joins_settle(j, rc);
+}
+
+bool adapter_hears(struct adapter *a, struct member *m, adapter_joined_fn *fn,
+                   void *arg)
+{
+    struct join *j = joins_add(&a->cluster->joins, m, fn, arg);
+    if (channels_wait(a, m->id, joins_wait(j)) == 1)
+        return false;
+    joins_drop(j);
+    return true;
+}
+
+size_t adapter_joins(const struct member *m)
+{
+    return m->n_joins;
 }
 
 void adapter_leave(struct adapter *a, struct member *m, struct str room)
@@ -187,16 +214,11 @@ struct adapter *adapter_new(struct cluster *c, struct str nsp,
     buf_init(&a->base, UINT32_MAX);
     buf_init(&a->pattern, UINT32_MAX);
     map_put(&c->by_nsp, &a->by_nsp);
+    if (c->longest_nsp < nsp.len)
+        c->longest_nsp = nsp.len;
     if (c->recovery)
         a->recovery = recovery_open(c->recovery, nsp);
-    if (!c->pubsub) {
-        requests_init(a);
-        return a;
-    }
-    wire_classic_base(c->prefix, a->nsp, &a->base);
-    wire_classic_pattern(buf_str(&a->base), &a->pattern);
-    map_put(&c->by_pattern, &a->by_pattern);
-    redis_pubsub_subscribe(c->pubsub, buf_str(&a->pattern), true);
+    channels_open(a);
     requests_init(a);
     return a;
 }
@@ -212,10 +234,7 @@ void adapter_free(struct adapter *a)
     if (a->recovery)
         recovery_close(a->recovery);
     map_remove(&c->by_nsp, &a->by_nsp);
-    if (c->pubsub) {
-        redis_pubsub_unsubscribe(c->pubsub, buf_str(&a->pattern), true);
-        map_remove(&c->by_pattern, &a->by_pattern);
-    }
+    channels_close(a);
     rooms_fini(&a->rooms);
     buf_fini(&a->base);
     buf_fini(&a->pattern);

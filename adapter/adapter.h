@@ -33,6 +33,7 @@ struct adapter_settings {
     const char *redis_url; /* redis://[user:password@]host[:port][/db] */
     const char *prefix;    /* of channels; "socket.io" */
     const char *node_name; /* for people; identity is random */
+    bool interest; /* hear of rooms with members here, not of all rooms */
     uint32_t publish_queue_bytes;
     uint32_t lease_ms;            /* a node not heard for so long is gone */
     uint32_t json_depth;          /* deepest nesting that is forwarded */
@@ -114,6 +115,9 @@ struct cluster *cluster_new(struct loop *l, const struct adapter_settings *s,
 /* Says goodbye to the others, in the next turns of the loop: a few have to be
  * run after it. All adapters must be freed before. */
 void cluster_free(struct cluster *c);
+/* Whoever waits for a join is told, now, that it cannot be. cluster_free does
+ * the same. */
+void cluster_end_joins(struct cluster *c);
 /* True when messages reach the other nodes: both connections are up and
  * subscribed. Always true for the memory adapter. */
 bool cluster_usable(const struct cluster *c);
@@ -135,6 +139,19 @@ void adapter_add(struct adapter *a, struct member *m, struct str id);
 /* Leaves all rooms and drops the member's presence entries. */
 void adapter_remove(struct adapter *a, struct member *m);
 void adapter_join(struct adapter *a, struct member *m, struct str room);
+/* The same, and calls `fn` once, in a later turn: with 0 as soon as what other
+ * nodes send to the room arrives, with ERR_STATE when Redis is away now or does
+ * not answer for 2 s (it arrives when Redis is back) or the member has gone. */
+typedef void adapter_joined_fn(void *arg, int rc);
+void adapter_join_then(struct adapter *a, struct member *m, struct str room,
+                       adapter_joined_fn *fn, void *arg);
+/* Whether what other nodes send to everyone and to the member's own room, that
+ * of its id, arrives already, or cannot for now. If neither, `fn` is called as
+ * by adapter_join_then. */
+bool adapter_hears(struct adapter *a, struct member *m, adapter_joined_fn *fn,
+                   void *arg);
+/* Of the member, that wait. */
+size_t adapter_joins(const struct member *m);
 void adapter_leave(struct adapter *a, struct member *m, struct str room);
 
 /* Publishes (unless local) and delivers to local members. An event that can be

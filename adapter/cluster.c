@@ -1,4 +1,4 @@
-#include "adapter/cluster.h"
+#include "adapter/channels.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -116,11 +116,7 @@ static void on_message(void *owner, struct str pattern, struct str channel,
         return;
     }
     if (pattern.len > 0) {
-        struct map_node *n = map_get(&c->by_pattern, pattern);
-        /* The namespace may have gone a moment ago. */
-        if (n)
-            adapter_receive(container_of(n, struct adapter, by_pattern),
-                            channel, payload);
+        channels_receive_pattern(c, pattern, channel, payload);
         return;
     }
     struct map_node *n = map_get(&c->by_channel, channel);
@@ -130,8 +126,10 @@ static void on_message(void *owner, struct str pattern, struct str channel,
         ch->receive(ch->adapter, channel, payload);
         return;
     }
-    if (!str_eq(channel, buf_str(&c->presence_channel)))
+    if (!str_eq(channel, buf_str(&c->presence_channel))) {
+        channels_receive(c, channel, payload);
         return;
+    }
     int rc = presence_receive(c->presence, payload, loop_now(c->loop));
     if (rc < 0)
         cluster_bad_message(c, channel, rc);
@@ -160,7 +158,7 @@ static int start_redis(struct cluster *c, const struct adapter_settings *s,
     buf_add(&c->presence_channel, c->prefix);
     buf_add(&c->presence_channel, STR("-presence#"));
     struct str channel = buf_str(&c->presence_channel);
-    redis_pubsub_subscribe(c->pubsub, channel, false);
+    redis_pubsub_subscribe(c->pubsub, channel, REDIS_COUNTED);
     redis_pubsub_expect(c->pubsub, channel, 1);
     return 0;
 }
@@ -192,8 +190,10 @@ static void destroy(struct cluster *c)
 {
     timer_stop(&c->presence_timer);
     timer_stop(&c->recovery_timer);
+    joins_end(&c->joins);
     recovery_free(c->recovery);
     redis_pubsub_free(c->pubsub);
+    joins_fini(&c->joins);
     presence_free(c->presence);
     redis_url_fini(&c->url);
     buf_fini(&c->presence_channel);
@@ -217,6 +217,7 @@ struct cluster *cluster_new(struct loop *l, const struct adapter_settings *s,
     c->prefix = (struct str){copy, prefix.len};
     c->loop = l;
     c->type = s->type;
+    c->interest = s->interest;
     c->max_message_bytes = s->max_message_bytes;
     c->requests_timeout_ms =
         s->requests_timeout_ms ? s->requests_timeout_ms : REQUESTS_TIMEOUT_MS;
@@ -231,6 +232,7 @@ struct cluster *cluster_new(struct loop *l, const struct adapter_settings *s,
     map_init(&c->by_pattern, pattern_key);
     map_init(&c->by_channel, request_channel_key);
     wire_space_init(&c->space);
+    joins_init(&c->joins, l);
     json_init(&c->tape);
     buf_init(&c->channel, UINT32_MAX);
     buf_init(&c->payload, s->max_message_bytes);
@@ -260,6 +262,11 @@ void cluster_free(struct cluster *c)
     destroy(c);
 }
 
+void cluster_end_joins(struct cluster *c)
+{
+    joins_end(&c->joins);
+}
+
 bool cluster_usable(const struct cluster *c)
 {
     return !c->pubsub || redis_pubsub_usable(c->pubsub);
@@ -285,6 +292,8 @@ void cluster_metrics(struct cluster *c)
     metrics_set(M_PRESENCE_PEERS, presence_peers(c->presence));
     metrics_set(M_REDIS_UP, c->pubsub && redis_pubsub_usable(c->pubsub));
     metrics_set(M_REDIS_QUEUED, c->pubsub ? redis_pubsub_queued(c->pubsub) : 0);
+    metrics_set(M_REDIS_SUBSCRIPTIONS,
+                c->pubsub ? redis_pubsub_subscriptions(c->pubsub) : 0);
     if (c->recovery)
         recovery_metrics(c->recovery);
 }

@@ -4,7 +4,6 @@
 
 #include "common/bytesq.h"
 #include "common/log.h"
-#include "common/map.h"
 #include "common/mem.h"
 #include "common/metrics.h"
 
@@ -16,12 +15,6 @@ enum {
     SETTLE_MS = 3500,
     SETTLE_POLL_MS = 100,
     LOGS_PER_MINUTE = 4,
-};
-
-struct subscription {
-    struct map_node by_id;
-    struct str id; /* 'p' or 'c', then the name */
-    bool confirmed;
 };
 
 struct redis_count {
@@ -38,10 +31,8 @@ struct redis_pubsub {
     struct resolver *resolver;
     struct redis *pub, *sub;
 
-    struct map subscriptions;
-    size_t unconfirmed;
-    bool subscribed; /* all that was wanted when the subscriber came up */
-    bool usable;     /* as last reported */
+    struct interest *interest;
+    bool usable; /* as last reported */
 
     struct list counts; /* whose replies are to come */
 
@@ -63,102 +54,25 @@ struct redis_pubsub {
 
 /* ---- subscribing --------------------------------------------------------- */
 
-static struct str subscription_id(const struct map_node *n)
-{
-    return const_container_of(n, struct subscription, by_id)->id;
-}
-
-static struct subscription *find(const struct redis_pubsub *ps,
-                                 struct str channel, bool pattern)
-{
-    char *id = mem_alloc(channel.len + 1);
-    id[0] = pattern ? 'p' : 'c';
-    memcpy(id + 1, channel.p, channel.len);
-    struct map_node *n =
-        map_get(&ps->subscriptions, (struct str){id, channel.len + 1});
-    mem_free(id);
-    return n ? container_of(n, struct subscription, by_id) : NULL;
-}
-
 static void update_usable(struct redis_pubsub *ps)
 {
-    bool usable =
-        redis_is_up(ps->pub) && redis_is_up(ps->sub) && ps->subscribed;
+    bool usable = redis_is_up(ps->pub) && redis_is_up(ps->sub) &&
+                  interest_settled(ps->interest);
     if (usable == ps->usable)
         return;
     ps->usable = usable;
     ps->ops->on_usable(ps->owner, usable);
 }
 
-static void confirm(struct redis_pubsub *ps, struct subscription *s)
+static void on_settled(void *owner)
 {
-    if (s->confirmed)
-        return;
-    s->confirmed = true;
-    assert(ps->unconfirmed > 0);
-    if (--ps->unconfirmed == 0) {
-        ps->subscribed = true;
-        update_usable(ps);
-    }
-}
-
-static void on_subscribed(void *arg, const struct redis_reply *reply)
-{
-    struct redis_pubsub *ps = arg;
-    if (!reply)
-        return;
-    if (reply->type != REPLY_ARRAY || reply->n < 2) {
-        if (log_allow(&ps->gate, loop_now(ps->loop), LOGS_PER_MINUTE))
-            log_error("redis_subscribe_refused", "reply=%s",
-                      log_safe(reply->text));
-        redis_drop(ps->sub, "a subscription was refused");
-        return;
-    }
-    bool pattern = str_eq(reply->items[0].text, STR("psubscribe"));
-    struct subscription *s = find(ps, reply->items[1].text, pattern);
-    /* It may be unwanted by now. */
-    if (s)
-        confirm(ps, s);
-}
-
-static void on_unsubscribed(void *arg, const struct redis_reply *reply)
-{
-    (void)arg;
-    (void)reply;
-}
-
-static void ask_for(struct redis_pubsub *ps, const struct subscription *s)
-{
-    struct str argv[] = {s->id.p[0] == 'p' ? STR("PSUBSCRIBE")
-                                           : STR("SUBSCRIBE"),
-                         str_from(s->id, 1)};
-    (void)redis_command(ps->sub, argv, 2, on_subscribed, ps);
-}
-
-static void ask_for_pattern(struct map_node *n, void *arg)
-{
-    struct subscription *s = container_of(n, struct subscription, by_id);
-    s->confirmed = false;
-    if (s->id.p[0] == 'p')
-        ask_for(arg, s);
-}
-
-static void ask_for_channel(struct map_node *n, void *arg)
-{
-    const struct subscription *s = container_of(n, struct subscription, by_id);
-    if (s->id.p[0] == 'c')
-        ask_for(arg, s);
+    update_usable(owner);
 }
 
 static void on_sub_up(void *owner)
 {
     struct redis_pubsub *ps = owner;
-    ps->unconfirmed = ps->subscriptions.count;
-    ps->subscribed = ps->unconfirmed == 0;
-    /* Exact channels last: whoever counts a node there may rely on its
-     * patterns. */
-    map_each(&ps->subscriptions, ask_for_pattern, ps);
-    map_each(&ps->subscriptions, ask_for_channel, ps);
+    interest_up(ps->interest);
     update_usable(ps);
 }
 
@@ -166,8 +80,7 @@ static void on_sub_down(void *owner, const char *reason)
 {
     (void)reason;
     struct redis_pubsub *ps = owner;
-    ps->subscribed = false;
-    ps->unconfirmed = 0;
+    interest_down(ps->interest);
     update_usable(ps);
 }
 
@@ -180,35 +93,26 @@ static void on_message(void *owner, struct str pattern, struct str channel,
 }
 
 void redis_pubsub_subscribe(struct redis_pubsub *ps, struct str channel,
-                            bool pattern)
+                            enum redis_kind kind)
 {
-    assert(!find(ps, channel, pattern));
-    struct subscription *s = mem_zalloc(sizeof(*s) + channel.len + 1);
-    char *id = (char *)(s + 1);
-    id[0] = pattern ? 'p' : 'c';
-    memcpy(id + 1, channel.p, channel.len);
-    s->id = (struct str){id, channel.len + 1};
-    map_put(&ps->subscriptions, &s->by_id);
-    if (!redis_is_up(ps->sub))
-        return;
-    ps->unconfirmed++;
-    ask_for(ps, s);
+    interest_add(ps->interest, channel, kind);
 }
 
 void redis_pubsub_unsubscribe(struct redis_pubsub *ps, struct str channel,
-                              bool pattern)
+                              enum redis_kind kind)
 {
-    struct subscription *s = find(ps, channel, pattern);
-    if (!s)
-        return;
-    if (redis_is_up(ps->sub)) {
-        struct str argv[] = {pattern ? STR("PUNSUBSCRIBE") : STR("UNSUBSCRIBE"),
-                             channel};
-        (void)redis_command(ps->sub, argv, 2, on_unsubscribed, NULL);
-        confirm(ps, s);
-    }
-    map_remove(&ps->subscriptions, &s->by_id);
-    mem_free(s);
+    interest_drop(ps->interest, channel, kind);
+}
+
+int redis_pubsub_wait(struct redis_pubsub *ps, struct str channel,
+                      enum redis_kind kind, struct interest_wait *w)
+{
+    return interest_wait(ps->interest, channel, kind, w);
+}
+
+size_t redis_pubsub_subscriptions(const struct redis_pubsub *ps)
+{
+    return interest_count(ps->interest);
 }
 
 bool redis_pubsub_usable(const struct redis_pubsub *ps)
@@ -218,8 +122,7 @@ bool redis_pubsub_usable(const struct redis_pubsub *ps)
 
 bool redis_pubsub_hears(const struct redis_pubsub *ps, struct str channel)
 {
-    const struct subscription *s = find(ps, channel, false);
-    return s && s->confirmed && redis_is_up(ps->sub);
+    return interest_has(ps->interest, channel, REDIS_CHANNEL);
 }
 
 /* ---- counting ------------------------------------------------------------ */
@@ -465,7 +368,6 @@ struct redis_pubsub *redis_pubsub_new(struct loop *l,
     ps->owner = owner;
     ps->resolver = resolver_new(l);
     ps->gap.since_ms = loop_now(l);
-    map_init(&ps->subscriptions, subscription_id);
     list_init(&ps->counts);
     bytesq_init(&ps->queue);
     timer_init(&ps->settle, on_settle);
@@ -476,14 +378,8 @@ struct redis_pubsub *redis_pubsub_new(struct loop *l,
     ps->pub = redis_new(l, ps->resolver, &rs, &pub_ops, ps);
     rs.role = "subscriber";
     ps->sub = redis_new(l, ps->resolver, &rs, &sub_ops, ps);
+    ps->interest = interest_new(l, ps->sub, on_settled, ps);
     return ps;
-}
-
-static void free_subscription(struct map_node *n, void *arg)
-{
-    struct redis_pubsub *ps = arg;
-    map_remove(&ps->subscriptions, n);
-    mem_free(container_of(n, struct subscription, by_id));
 }
 
 void redis_pubsub_free(struct redis_pubsub *ps)
@@ -491,13 +387,12 @@ void redis_pubsub_free(struct redis_pubsub *ps)
     if (!ps)
         return;
     close_gate(ps);
+    interest_free(ps->interest);
     redis_free(ps->pub);
     redis_free(ps->sub);
     resolver_free(ps->resolver);
     for (struct list *n; (n = list_pop(&ps->counts));)
         mem_free(container_of(n, struct redis_count, link));
-    map_each(&ps->subscriptions, free_subscription, ps);
-    map_fini(&ps->subscriptions);
     bytesq_fini(&ps->queue);
     mem_free(ps->settle_channel);
     mem_free(ps);

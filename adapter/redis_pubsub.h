@@ -11,7 +11,7 @@
 #ifndef CONFAB_ADAPTER_REDIS_PUBSUB_H
 #define CONFAB_ADAPTER_REDIS_PUBSUB_H
 
-#include "adapter/redis.h"
+#include "adapter/interest.h"
 
 struct redis_pubsub;
 struct redis_count;
@@ -38,7 +38,7 @@ struct redis_pubsub *redis_pubsub_new(struct loop *l,
 /* NULL is allowed. */
 void redis_pubsub_free(struct redis_pubsub *ps);
 
-/* Both connections are up and everything that was asked for when the subscriber
+/* Both connections are up and everything that was wanted when the subscriber
  * came up is subscribed; a later subscription does not change that. */
 bool redis_pubsub_usable(const struct redis_pubsub *ps);
 /* Bytes that wait to be published. */
@@ -58,11 +58,14 @@ struct redis_count *redis_pubsub_count(struct redis_pubsub *ps,
                                        void *arg);
 void redis_pubsub_count_cancel(struct redis_count *n);
 
-/* At most once each. */
+/* Users of channels, and who waits for one: interest.h. */
 void redis_pubsub_subscribe(struct redis_pubsub *ps, struct str channel,
-                            bool pattern);
+                            enum redis_kind kind);
 void redis_pubsub_unsubscribe(struct redis_pubsub *ps, struct str channel,
-                              bool pattern);
+                              enum redis_kind kind);
+MUST_CHECK int redis_pubsub_wait(struct redis_pubsub *ps, struct str channel,
+                                 enum redis_kind kind, struct interest_wait *w);
+size_t redis_pubsub_subscriptions(const struct redis_pubsub *ps);
 
 /* `keep`: waits when it cannot be sent now; otherwise it is dropped then. What
  * is given up is counted and logged once per outage. */

@@ -391,18 +391,20 @@ static void receive_response(struct adapter *a, struct str channel,
 /* ---- life ---------------------------------------------------------------- */
 
 static void subscribe(struct adapter *a, struct request_channel *ch,
+                      enum redis_kind kind,
                       void (*receive)(struct adapter *, struct str, struct str))
 {
     ch->receive = receive;
     ch->adapter = a;
     map_put(&a->cluster->by_channel, &ch->by_name);
-    redis_pubsub_subscribe(a->cluster->pubsub, buf_str(&ch->name), false);
+    redis_pubsub_subscribe(a->cluster->pubsub, buf_str(&ch->name), kind);
 }
 
-static void unsubscribe(struct adapter *a, struct request_channel *ch)
+static void unsubscribe(struct adapter *a, struct request_channel *ch,
+                        enum redis_kind kind)
 {
     if (a->cluster->pubsub) {
-        redis_pubsub_unsubscribe(a->cluster->pubsub, buf_str(&ch->name), false);
+        redis_pubsub_unsubscribe(a->cluster->pubsub, buf_str(&ch->name), kind);
         map_remove(&a->cluster->by_channel, &ch->by_name);
     }
     buf_fini(&ch->name);
@@ -425,9 +427,9 @@ void requests_init(struct adapter *a)
     wire_response_channel(c->prefix, a->nsp, own_uid(a),
                           &rs->own_responses.name);
     /* By its requests a server is counted: they come last. */
-    subscribe(a, &rs->responses, receive_response);
-    subscribe(a, &rs->own_responses, receive_response);
-    subscribe(a, &rs->requests, answers_receive);
+    subscribe(a, &rs->responses, REDIS_CHANNEL, receive_response);
+    subscribe(a, &rs->own_responses, REDIS_CHANNEL, receive_response);
+    subscribe(a, &rs->requests, REDIS_COUNTED, answers_receive);
 }
 
 void requests_fini(struct adapter *a)
@@ -437,7 +439,7 @@ void requests_fini(struct adapter *a)
     answers_forget(a);
     if (rs->count)
         redis_pubsub_count_cancel(rs->count);
-    unsubscribe(a, &rs->requests);
-    unsubscribe(a, &rs->responses);
-    unsubscribe(a, &rs->own_responses);
+    unsubscribe(a, &rs->requests, REDIS_COUNTED);
+    unsubscribe(a, &rs->responses, REDIS_CHANNEL);
+    unsubscribe(a, &rs->own_responses, REDIS_CHANNEL);
 }

@@ -14,6 +14,7 @@
 
 struct room;
 struct recovery_session;
+struct join;
 
 struct membership {
     struct room *room;
@@ -25,9 +26,11 @@ struct member {
     struct str id; /* owned by the socket; constant while it is a member */
     struct membership *in; /* in order of joining */
     uint16_t n_in, cap_in;
+    uint16_t n_joins;
     uint32_t everyone_slot;
     uint32_t mark; /* last selection that has seen it: rooms.selection */
     struct recovery_session *session; /* NULL: it cannot be recovered */
+    struct join *joins;               /* that wait, in joins.c */
 };
 
 struct room {

@@ -16,14 +16,20 @@ void wire_classic_base(struct str prefix, struct str nsp, struct buf *out)
     buf_addc(out, '#');
 }
 
-void wire_classic_pattern(struct str base, struct buf *out)
+void wire_classic_pattern(struct str base, bool private_rooms, struct buf *out)
 {
     for (size_t i = 0; i < base.len; i++) {
         if (base.p[i] != '\0' && strchr("*?[]\\", base.p[i]))
             buf_addc(out, '\\');
         buf_addc(out, base.p[i]);
     }
-    buf_addc(out, '*');
+    if (!private_rooms) {
+        buf_addc(out, '*');
+        return;
+    }
+    for (unsigned i = 0; i < WIRE_PRIVATE_BYTES; i++)
+        buf_addc(out, '?');
+    buf_addc(out, '#');
 }
 
 void wire_classic_channel(struct str base, const struct broadcast *b,

@@ -19,7 +19,8 @@
 #include "common/json.h"
 
 enum {
-    WIRE_NAMES_MAX = 256, /* rooms, and as many exceptions */
+    WIRE_PRIVATE_BYTES = 20, /* the usual length of a socket's id */
+    WIRE_NAMES_MAX = 256,    /* rooms, and as many exceptions */
     /* Bytes of an event name: as many as limits.event_name_bytes can be. */
     WIRE_EVENT_MAX = 4096,
     WIRE_ARGS_MAX = 65536, /* beyond some 120,000 official clients fail */
@@ -30,9 +31,10 @@ enum {
 
 /* P#N#, with which all channels of the namespace begin. */
 void wire_classic_base(struct str prefix, struct str nsp, struct buf *out);
-/* The pattern that matches all channels of the namespace and, but for
- * namespaces whose names continue with '#', no others. */
-void wire_classic_pattern(struct str base, struct buf *out);
+/* The pattern that matches all channels of the namespace, or with
+ * `private_rooms` those of rooms of WIRE_PRIVATE_BYTES, and, but for namespaces
+ * whose names continue with '#', no others. */
+void wire_classic_pattern(struct str base, bool private_rooms, struct buf *out);
 void wire_classic_channel(struct str base, const struct broadcast *b,
                           struct buf *out);
 /* False when the channel is not of this namespace. An empty room: all of it. */

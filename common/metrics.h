@@ -106,6 +106,11 @@
       "messages published")                                                    \
     X(M_REDIS_RECEIVED, COUNTER, "confab_redis_received_total",                \
       "messages received")                                                     \
+    X(M_REDIS_SUBSCRIPTIONS, GAUGE, "confab_redis_subscriptions",              \
+      "channels and patterns subscribed")                                      \
+    X(M_REDIS_SUBSCRIBE_REFUSED, COUNTER,                                      \
+      "confab_redis_subscriptions_refused_total",                              \
+      "subscriptions that Redis did not allow")                                \
     X(M_REDIS_OWN, COUNTER, "confab_redis_ignored_total{why=\"own\"}",         \
       "messages received and not delivered")                                   \
     X(M_REDIS_NO_ROOM, COUNTER, "confab_redis_ignored_total{why=\"room\"}",    \

@@ -45,6 +45,8 @@ static const struct config_field fields[] = {
          "prefix of channels; the same for all nodes of a cluster"),
     ENUM("adapter.type", adapter_type, "auto", adapters,
          "auto (redis when redis.url is set), memory or redis"),
+    BOOL("adapter.interest", interest, "true",
+         "hear of rooms with members on this node; false = of all rooms"),
     BOOL("adapter.specific_responses", specific_responses, "false",
          "answer the server that asked on a channel of its own"),
     TEXT("engine.path", engine_path, "/socket.io/", 1, 255,

@@ -17,6 +17,7 @@ struct settings {
     char *redis_url;
     char *redis_prefix;
     uint32_t adapter_type; /* enum settings_adapter */
+    bool interest;
     bool specific_responses;
 
     char *engine_path;

@@ -506,6 +506,18 @@ SIO_API size_t sio_socket_count(const struct sio_namespace *ns);
 /* SIO_ERR_LIMIT when the socket is in limits.rooms_per_socket rooms or the name
  * is longer than limits.room_name_bytes; SIO_ERR_ARG when it is not UTF-8. */
 SIO_API int sio_join(struct sio_socket *s, struct sio_str room);
+/* Joins, and calls `fn` exactly once, in a later turn, never inside: with 0 as
+ * soon as what other nodes send to the room from then on arrives; with
+ * SIO_ERR_STATE when Redis is away or does not answer within 2 s, which leaves
+ * the socket in the room and heals when Redis is back, or when the socket has
+ * gone. To answer a client
+ * only then means that it misses nothing that is sent after the answer. When
+ * the call returns an error nothing has been done and `fn` is not called: those
+ * of sio_join, and SIO_ERR_LIMIT, too, when limits.rooms_per_socket joins of
+ * the socket wait. */
+typedef void sio_joined_fn(void *arg, int rc);
+SIO_API int sio_join_then(struct sio_socket *s, struct sio_str room,
+                          sio_joined_fn *fn, void *arg);
 SIO_API void sio_leave(struct sio_socket *s, struct sio_str room);
 SIO_API bool sio_in_room(const struct sio_socket *s, struct sio_str room);
 /* Sockets of this node in the room. */

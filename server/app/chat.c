@@ -184,13 +184,46 @@ static const char *on_chat_message(struct sio_socket *s, struct sio_event *e)
     return sent(sio_broadcast(&all, "chat message", "v", v));
 }
 
+/* The answer to "join room", which waits until nothing that is sent to the room
+ * after it can be missed. */
+struct joining {
+    struct sio_ack *ack; /* NULL: nobody wants it */
+    int64_t count;
+    size_t len;
+    char room[];
+};
+
+static void on_joined(void *arg, int rc)
+{
+    (void)rc; /* without the other nodes it is joined all the same */
+    struct joining *j = arg;
+    struct sio_str room = {j->room, j->len};
+    if (j->ack)
+        sio_ack_send(j->ack, "{ok:b,room:S,count:I}", true, room, j->count);
+    free(j);
+}
+
+static int join(struct sio_socket *s, struct sio_str room, struct joining **j)
+{
+    *j = calloc(1, sizeof(**j) + room.len);
+    if (!*j)
+        return SIO_ERR_STATE;
+    (*j)->len = room.len;
+    memcpy((*j)->room, room.p, room.len);
+    int rc = sio_join_then(s, room, on_joined, *j);
+    if (rc < 0)
+        free(*j);
+    return rc;
+}
+
 static const char *on_join_room(struct sio_socket *s, struct sio_event *e)
 {
     struct sio_str room;
     const char *error = get_room(s, sio_arg(e, 0), &room);
     if (error)
         return error;
-    int rc = sio_join(s, room);
+    struct joining *j;
+    int rc = join(s, room, &j);
     if (rc < 0)
         return rc == SIO_ERR_LIMIT ? "too many rooms, or too long a name"
                                    : "the room could not be joined";
@@ -198,8 +231,8 @@ static const char *on_join_room(struct sio_socket *s, struct sio_event *e)
         sio_leave(s, room);
         return "the room could not be joined";
     }
-    sio_reply(e, "{ok:b,room:S,count:I}", true, room,
-              room_count(sio_namespace_of(s), room));
+    j->count = room_count(sio_namespace_of(s), room);
+    j->ack = sio_ack_take(e);
     return NULL;
 }
 

@@ -90,17 +90,27 @@ void namespace_free(struct sio_namespace *ns)
 
 /* ---- admission ----------------------------------------------------------- */
 
-/* Asks this middleware, or admits when all have been asked. */
+static void admitted(void *arg, int rc)
+{
+    (void)rc; /* without the other nodes it is connected all the same */
+    struct sio_next *next = arg;
+    struct sio_socket *s = next->socket;
+    mem_free(next);
+    if (!s)
+        return;
+    s->next = NULL;
+    socket_connected(s);
+}
+
+/* Asks this middleware, or admits when all have been asked and what others send
+ * to the socket would arrive. */
 static void ask(struct sio_next *next, struct handler *h)
 {
     struct sio_socket *s = next->socket;
-    if (h) {
+    if (h)
         h->fn.middleware(s, next, h->arg);
-        return;
-    }
-    s->next = NULL;
-    mem_free(next);
-    socket_connected(s);
+    else if (adapter_hears(s->ns->adapter, &s->member, admitted, next))
+        admitted(next, 0);
 }
 
 void namespace_admit(struct sio_namespace *ns, struct sio_socket *s)

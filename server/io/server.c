@@ -221,6 +221,7 @@ static int start_cluster(struct sio_server *srv)
         .redis_url = s->redis_url,
         .prefix = s->redis_prefix,
         .node_name = srv->name,
+        .interest = s->interest,
         .publish_queue_bytes = s->publish_queue_bytes,
         .lease_ms = s->lease_ms,
         .json_depth = s->json_depth,
@@ -562,6 +563,8 @@ void sio_server_free(struct sio_server *srv)
         engine_free(srv->engine);
         bundle_free(srv->bundle);
     }
+    if (srv->cluster)
+        cluster_end_joins(srv->cluster);
     free_namespaces(srv);
     server_cancel_timers(srv);
     cluster_free(srv->cluster);

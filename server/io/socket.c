@@ -416,10 +416,9 @@ int socket_check_room(const struct sio_namespace *ns, struct str room)
     return SIO_ERR_LIMIT;
 }
 
-int sio_join(struct sio_socket *s, struct sio_str room)
+static int may_join(const struct sio_socket *s, struct str name)
 {
     const struct settings *set = &s->ns->server->settings;
-    struct str name = str_from_sio(room);
     if (s->state == SOCKET_GONE || s->ending)
         return SIO_ERR_STATE;
     int rc = socket_check_room(s->ns, name);
@@ -429,7 +428,28 @@ int sio_join(struct sio_socket *s, struct sio_str room)
         metrics_add(M_LIMIT_ROOMS, 1);
         return SIO_ERR_LIMIT;
     }
-    adapter_join(s->ns->adapter, &s->member, name);
+    return 0;
+}
+
+int sio_join(struct sio_socket *s, struct sio_str room)
+{
+    int rc = may_join(s, str_from_sio(room));
+    if (rc == 0)
+        adapter_join(s->ns->adapter, &s->member, str_from_sio(room));
+    return rc;
+}
+
+int sio_join_then(struct sio_socket *s, struct sio_str room, sio_joined_fn *fn,
+                  void *arg)
+{
+    int rc = may_join(s, str_from_sio(room));
+    if (rc < 0)
+        return rc;
+    if (adapter_joins(&s->member) >= s->ns->server->settings.rooms_per_socket) {
+        metrics_add(M_LIMIT_ROOMS, 1);
+        return SIO_ERR_LIMIT;
+    }
+    adapter_join_then(s->ns->adapter, &s->member, str_from_sio(room), fn, arg);
     return 0;
 }
 

@@ -1,12 +1,12 @@
 'use strict';
 // A TCP relay in front of a server. From cut to mend clients lose their
 // connections and get no others, and the server's stay open and silent for good,
-// as when a cable is pulled.
+// as when a cable is pulled. With a delay everything takes that long each way.
 
 const net = require('node:net');
 
 class Gate {
-  static async open(server) {
+  static async open(server, { delay = 0 } = {}) {
     const g = new Gate();
     g.pairs = new Set();
     g.listener = net.createServer({ allowHalfOpen: true }, (near) => {
@@ -19,7 +19,8 @@ class Gate {
       g.pairs.add(pair);
       for (const [a, b] of [[near, far], [far, near]]) {
         a.setNoDelay(true);
-        a.on('data', (d) => { if (!pair.cut) b.write(d); });
+        const pass = (d) => { if (!pair.cut && !b.destroyed) b.write(d); };
+        a.on('data', delay ? (d) => setTimeout(pass, delay, d) : pass);
         a.on('end', () => { if (!pair.cut) b.end(); });
         a.on('error', () => {});
         a.on('close', () => { if (!pair.cut) b.destroy(); });

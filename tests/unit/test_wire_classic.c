@@ -208,7 +208,7 @@ static void assert_pattern(const char *nsp, const char *want)
     buf_init(&base, 100);
     buf_init(&pattern, 100);
     wire_classic_base(STR("socket.io"), str_of(nsp), &base);
-    wire_classic_pattern(buf_str(&base), &pattern);
+    wire_classic_pattern(buf_str(&base), false, &pattern);
     assert_true(str_eq(buf_str(&pattern), str_of(want)));
     buf_fini(&base);
     buf_fini(&pattern);
