@@ -4,7 +4,7 @@
  *
  *     struct sio_emitter *em = sio_emitter_new("redis://127.0.0.1:6379", NULL);
  *     struct sio_emission news = sio_emission_of(em, "/");
- *     sio_emission_to(&news, sio_room_z("readers"));
+ *     sio_emission_to(&news, SIO_STR("readers"));
  *     if (sio_emitter_emit(&news, "news", "{title:s}", "It works") < 0)
  *         fprintf(stderr, "%s\n", sio_emitter_error(em));
  *     sio_emitter_free(em);
@@ -54,38 +54,21 @@ SIO_API int sio_emitter_flush(struct sio_emitter *em);
 
 /* ---- whom it is for ------------------------------------------------------ */
 
-/* To JavaScript servers the rooms 7 and "7" are two; to confab's nodes they are
- * the same. */
-struct sio_room {
+enum { SIO_EMISSION_ROOMS = 64 };
+
+struct sio_emission_room {
     struct sio_str name;
     int64_t number;
     bool is_number;
 };
-
-static inline struct sio_room sio_room_str(struct sio_str name)
-{
-    struct sio_room r = {name, 0, false};
-    return r;
-}
-static inline struct sio_room sio_room_z(const char *name)
-{
-    return sio_room_str(sio_z(name));
-}
-static inline struct sio_room sio_room_number(int64_t number)
-{
-    struct sio_room r = {{"", 0}, number, true};
-    return r;
-}
-
-enum { SIO_EMISSION_ROOMS = 64 };
 
 /* Built on the stack: where it starts, then what narrows it. Rooms form a
  * union. Names are borrowed until it is sent; it may be sent several times. */
 struct sio_emission {
     struct sio_emitter *emitter;
     const char *nsp;
-    struct sio_room rooms[SIO_EMISSION_ROOMS];
-    struct sio_room except[SIO_EMISSION_ROOMS];
+    struct sio_emission_room rooms[SIO_EMISSION_ROOMS];
+    struct sio_emission_room except[SIO_EMISSION_ROOMS];
     uint8_t n_rooms, n_except;
     bool overflow, is_volatile, says_compress, compress;
 };
@@ -95,8 +78,12 @@ SIO_API struct sio_emission sio_emission_of(struct sio_emitter *em,
                                             const char *nsp);
 /* Only members of this room (and of the others named). A socket's id is the
  * name of a room that it alone is in. */
-SIO_API void sio_emission_to(struct sio_emission *e, struct sio_room room);
-SIO_API void sio_emission_except(struct sio_emission *e, struct sio_room room);
+SIO_API void sio_emission_to(struct sio_emission *e, struct sio_str room);
+SIO_API void sio_emission_except(struct sio_emission *e, struct sio_str room);
+/* To Node.js servers the rooms 7 and "7" are two: these name the number. To
+ * confab's nodes they are the same. */
+SIO_API void sio_emission_to_number(struct sio_emission *e, int64_t room);
+SIO_API void sio_emission_except_number(struct sio_emission *e, int64_t room);
 /* Receivers that cannot take it at once are skipped. */
 SIO_API void sio_emission_volatile(struct sio_emission *e);
 /* Whether Node.js servers may compress it for polling clients. */
@@ -115,11 +102,15 @@ SIO_API void sio_emission_compress(struct sio_emission *e, bool on);
  * refused. */
 SIO_API int sio_emitter_emit(const struct sio_emission *e, const char *event,
                              const char *format, ...);
-/* Volatile and compress mean nothing to the following. */
-SIO_API int sio_emitter_join(const struct sio_emission *e,
-                             const struct sio_room *rooms, size_t n);
-SIO_API int sio_emitter_leave(const struct sio_emission *e,
-                              const struct sio_room *rooms, size_t n);
+/* Volatile and compress mean nothing to the following. `format` is that of
+ * sio.h and names the rooms, at most 64: strings, and numbers for rooms that
+ * are numbers to Node.js servers, as in
+ *
+ *     sio_emitter_join(&e, "s,i", "vip", 7); */
+SIO_API int sio_emitter_join(const struct sio_emission *e, const char *format,
+                             ...);
+SIO_API int sio_emitter_leave(const struct sio_emission *e, const char *format,
+                              ...);
 /* With `close` the whole connection, all namespaces included. */
 SIO_API int sio_emitter_disconnect(const struct sio_emission *e, bool close);
 /* To the servers themselves, not their clients: to their handlers for such

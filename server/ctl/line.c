@@ -53,29 +53,32 @@ static int take_bool(struct ctl_line_reader *r, const char *key, uint32_t node,
     return 0;
 }
 
-typedef void add_room_fn(struct sio_emission *e, struct sio_room room);
+/* To or except. */
+struct add_room {
+    void (*name)(struct sio_emission *e, struct sio_str room);
+    void (*number)(struct sio_emission *e, int64_t room);
+};
 
 static int take_room(struct ctl_line_reader *r, const char *key, uint32_t node,
-                     struct sio_emission *to, add_room_fn *add)
+                     struct sio_emission *to, const struct add_room *add)
 {
     int64_t number;
     if (json_type(&r->tape, node) == JSON_STRING) {
         struct str name = take_string(r, node);
-        add(to, sio_room_str((struct sio_str){name.p, name.len}));
+        add->name(to, (struct sio_str){name.p, name.len});
     } else if (json_type(&r->tape, node) == JSON_NUMBER &&
                json_i64(&r->tape, node, &number)) {
-        add(to, sio_room_number(number));
+        add->number(to, number);
     } else {
-        return fail(r,
-                    "%s names a room that is neither a string nor a whole "
-                    "number",
-                    key);
+        return fail(
+            r, "%s names a room that is neither a string nor a whole number",
+            key);
     }
     return to->overflow ? fail(r, "%s names more than 64 rooms", key) : 0;
 }
 
 static int take_rooms(struct ctl_line_reader *r, const char *key, uint32_t node,
-                      struct sio_emission *to, add_room_fn *add)
+                      struct sio_emission *to, const struct add_room *add)
 {
     if (json_type(&r->tape, node) != JSON_ARRAY)
         return take_room(r, key, node, to, add);
@@ -108,13 +111,17 @@ static int take_args(struct ctl_line_reader *r, uint32_t node,
 static int take_to(struct ctl_line_reader *r, uint32_t node,
                    struct ctl_line *out)
 {
-    return take_rooms(r, "to", node, &out->to, sio_emission_to);
+    static const struct add_room add = {sio_emission_to,
+                                        sio_emission_to_number};
+    return take_rooms(r, "to", node, &out->to, &add);
 }
 
 static int take_except(struct ctl_line_reader *r, uint32_t node,
                        struct ctl_line *out)
 {
-    return take_rooms(r, "except", node, &out->to, sio_emission_except);
+    static const struct add_room add = {sio_emission_except,
+                                        sio_emission_except_number};
+    return take_rooms(r, "except", node, &out->to, &add);
 }
 
 static int take_namespace(struct ctl_line_reader *r, uint32_t node,

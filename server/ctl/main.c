@@ -1,5 +1,6 @@
 /* confabctl: publishes into a cluster from the command line. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "common/json_out.h"
@@ -52,29 +53,58 @@ static int emit(const struct ctl_options *o, const struct sio_emission *to)
     return rc;
 }
 
-static struct sio_emission select_clients(const struct ctl_options *o,
-                                          struct sio_emitter *em)
+static int64_t number_of(const char *room)
 {
-    struct sio_emission to = sio_emission_of(em, o->nsp);
-    for (size_t i = 0; i < o->n_to; i++)
-        sio_emission_to(&to, o->to[i]);
-    for (size_t i = 0; i < o->n_except; i++)
-        sio_emission_except(&to, o->except[i]);
+    return strtoll(room, NULL, 10);
+}
+
+static void select_clients(const struct ctl_options *o, struct sio_emission *to)
+{
+    for (size_t i = 0; i < o->n_to; i++) {
+        if (o->numbers)
+            sio_emission_to_number(to, number_of(o->to[i]));
+        else
+            sio_emission_to(to, sio_z(o->to[i]));
+    }
+    for (size_t i = 0; i < o->n_except; i++) {
+        if (o->numbers)
+            sio_emission_except_number(to, number_of(o->except[i]));
+        else
+            sio_emission_except(to, sio_z(o->except[i]));
+    }
     if (o->is_volatile)
-        sio_emission_volatile(&to);
+        sio_emission_volatile(to);
     if (o->no_compress)
-        sio_emission_compress(&to, false);
-    return to;
+        sio_emission_compress(to, false);
+}
+
+static int move(const struct ctl_options *o, const struct sio_emission *to)
+{
+    struct buf rooms;
+    buf_init(&rooms, ARGUMENTS_MAX);
+    for (int i = 0; i < o->n_words; i++) {
+        if (i > 0)
+            buf_addc(&rooms, ',');
+        if (o->numbers)
+            buf_add_i64(&rooms, number_of(o->words[i]));
+        else
+            json_out_string(&rooms, str_of(o->words[i]));
+    }
+    struct sio_str text = {buf_str(&rooms).p, rooms.len};
+    int rc = o->command == CTL_JOIN ? sio_emitter_join(to, "j", text)
+                                    : sio_emitter_leave(to, "j", text);
+    buf_fini(&rooms);
+    return rc;
 }
 
 static int publish(const struct ctl_options *o, struct sio_emitter *em)
 {
-    struct sio_emission to = select_clients(o, em);
+    struct sio_emission to = sio_emission_of(em, o->nsp);
+    select_clients(o, &to);
     switch (o->command) {
     case CTL_JOIN:
-        return sio_emitter_join(&to, o->rooms, (size_t)o->n_words);
     case CTL_LEAVE:
-        return sio_emitter_leave(&to, o->rooms, (size_t)o->n_words);
+        return move(o, &to);
     case CTL_DISCONNECT:
         return sio_emitter_disconnect(&to, o->close);
     default:

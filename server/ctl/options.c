@@ -1,6 +1,5 @@
 #include "server/ctl/options.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -110,7 +109,6 @@ static const struct command {
 struct arguments {
     uint32_t given;
     const char *command, *file, *url, *prefix;
-    char *to[SIO_EMISSION_ROOMS], *except[SIO_EMISSION_ROOMS];
 };
 
 static int refuse(const char *why, const char *what)
@@ -146,9 +144,9 @@ static int take_option(struct ctl_options *o, struct arguments *a, int opt)
         o->nsp = optarg;
         break;
     case OPT_TO:
-        return add_name(a->to, &o->n_to, optarg);
+        return add_name(o->to, &o->n_to, optarg);
     case OPT_EXCEPT:
-        return add_name(a->except, &o->n_except, optarg);
+        return add_name(o->except, &o->n_except, optarg);
     case OPT_HELP:
         fputs(usage, stdout);
         return CTL_OK;
@@ -226,6 +224,7 @@ static int find_command(struct ctl_options *o, const struct arguments *a)
         return CTL_USAGE;
     }
     o->command = (enum ctl_command)i;
+    o->numbers = a->given & BIT(OPT_NUMBERS);
     o->is_volatile = a->given & BIT(OPT_VOLATILE);
     o->no_compress = a->given & BIT(OPT_NO_COMPRESS);
     o->text = a->given & BIT(OPT_TEXT);
@@ -233,32 +232,27 @@ static int find_command(struct ctl_options *o, const struct arguments *a)
     return -1;
 }
 
-static int read_rooms(const struct arguments *a, char *const *names, size_t n,
-                      struct sio_room *rooms)
+static int check_numbers(char *const *rooms, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        assert(names[i]);
-        if (!(a->given & BIT(OPT_NUMBERS))) {
-            rooms[i] = sio_room_z(names[i]);
-            continue;
-        }
         char *end;
         errno = 0;
-        long long number = strtoll(names[i], &end, 10);
-        if (errno || end == names[i] || *end)
-            return refuse("with --numbers, this room is no number: ", names[i]);
-        rooms[i] = sio_room_number(number);
+        (void)strtoll(rooms[i], &end, 10);
+        if (errno || end == rooms[i] || *end)
+            return refuse("with --numbers, this room is no number: ", rooms[i]);
     }
     return -1;
 }
 
-static int read_selection(struct ctl_options *o, const struct arguments *a)
+static int check_rooms(const struct ctl_options *o)
 {
-    int rc = read_rooms(a, a->to, o->n_to, o->to);
+    if (!o->numbers)
+        return -1;
+    int rc = check_numbers(o->to, o->n_to);
     if (rc < 0)
-        rc = read_rooms(a, a->except, o->n_except, o->except);
+        rc = check_numbers(o->except, o->n_except);
     if (rc < 0 && (o->command == CTL_JOIN || o->command == CTL_LEAVE))
-        rc = read_rooms(a, o->words, (size_t)o->n_words, o->rooms);
+        rc = check_numbers(o->words, (size_t)o->n_words);
     return rc;
 }
 
@@ -308,7 +302,7 @@ int ctl_options_read(struct ctl_options *o, int argc, char **argv)
     if (rc < 0)
         rc = find_command(o, &a);
     if (rc < 0)
-        rc = read_selection(o, &a);
+        rc = check_rooms(o);
     if (rc < 0)
         rc = read_settings(o, &a);
     return rc;

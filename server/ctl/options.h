@@ -21,12 +21,12 @@ struct ctl_options {
     enum ctl_command command;
     struct settings settings; /* of which redis.url and redis.prefix count */
     const char *nsp;
-    struct sio_room to[SIO_EMISSION_ROOMS], except[SIO_EMISSION_ROOMS];
+    char *to[SIO_EMISSION_ROOMS], *except[SIO_EMISSION_ROOMS];
     size_t n_to, n_except;
+    bool numbers; /* all rooms are numbers, and good ones */
     bool is_volatile, no_compress, text, close;
     char **words; /* what follows the command and its options */
     int n_words;
-    struct sio_room rooms[SIO_EMISSION_ROOMS]; /* the words, to join or leave */
 };
 
 /* -1: go on; otherwise what to exit with, all being said. End it with

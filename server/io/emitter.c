@@ -145,7 +145,8 @@ struct sio_emission sio_emission_of(struct sio_emitter *em, const char *nsp)
     return (struct sio_emission){.emitter = em, .nsp = nsp};
 }
 
-static bool same_room(const struct sio_room *a, const struct sio_room *b)
+static bool same_room(const struct sio_emission_room *a,
+                      const struct sio_emission_room *b)
 {
     if (a->is_number != b->is_number)
         return false;
@@ -155,8 +156,8 @@ static bool same_room(const struct sio_room *a, const struct sio_room *b)
 
 /* Each name once, as in JavaScript's sets: of one room alone the channel is its
  * own. */
-static void add_room(struct sio_emission *e, struct sio_room *rooms, uint8_t *n,
-                     struct sio_room room)
+static void add_room(struct sio_emission *e, struct sio_emission_room *rooms,
+                     uint8_t *n, struct sio_emission_room room)
 {
     for (unsigned i = 0; i < *n; i++) {
         if (same_room(&rooms[i], &room))
@@ -168,14 +169,34 @@ static void add_room(struct sio_emission *e, struct sio_room *rooms, uint8_t *n,
         e->overflow = true;
 }
 
-void sio_emission_to(struct sio_emission *e, struct sio_room room)
+static struct sio_emission_room named(struct sio_str name)
 {
-    add_room(e, e->rooms, &e->n_rooms, room);
+    return (struct sio_emission_room){.name = name};
 }
 
-void sio_emission_except(struct sio_emission *e, struct sio_room room)
+static struct sio_emission_room numbered(int64_t number)
 {
-    add_room(e, e->except, &e->n_except, room);
+    return (struct sio_emission_room){.number = number, .is_number = true};
+}
+
+void sio_emission_to(struct sio_emission *e, struct sio_str room)
+{
+    add_room(e, e->rooms, &e->n_rooms, named(room));
+}
+
+void sio_emission_except(struct sio_emission *e, struct sio_str room)
+{
+    add_room(e, e->except, &e->n_except, named(room));
+}
+
+void sio_emission_to_number(struct sio_emission *e, int64_t room)
+{
+    add_room(e, e->rooms, &e->n_rooms, numbered(room));
+}
+
+void sio_emission_except_number(struct sio_emission *e, int64_t room)
+{
+    add_room(e, e->except, &e->n_except, numbered(room));
 }
 
 void sio_emission_volatile(struct sio_emission *e)
@@ -199,7 +220,7 @@ struct names {
 };
 
 static int take_names(struct sio_emitter *em, struct names *to,
-                      const struct sio_room *rooms, size_t n)
+                      const struct sio_emission_room *rooms, size_t n)
 {
     to->numbers = 0;
     if (n > SIO_EMISSION_ROOMS)
@@ -345,33 +366,77 @@ static int publish_request(struct sio_emitter *em, const struct selection *s,
     return publish(em);
 }
 
-static int move(const struct sio_emission *e, enum wire_type type,
-                const struct sio_room *rooms, size_t n)
+/* Rooms to join or leave from the tape; their names are lent by `event`. */
+static int read_rooms(struct sio_emitter *em, const struct sio_event *event,
+                      struct sio_emission_room *rooms)
 {
-    struct selection s;
+    size_t n = sio_arg_count(event);
+    if (n > SIO_EMISSION_ROOMS)
+        return fail(em, SIO_ERR_ARG, "more than 64 rooms are named");
+    for (size_t i = 0; i < n; i++) {
+        struct sio_value v = sio_arg(event, i);
+        rooms[i] = named((struct sio_str){"", 0});
+        rooms[i].is_number = sio_int(v, &rooms[i].number);
+        if (!rooms[i].is_number && !sio_str(v, &rooms[i].name))
+            return fail(em, SIO_ERR_ARG,
+                        "a room is neither a string nor a whole number");
+    }
+    return 0;
+}
+
+static int publish_rooms(struct sio_emitter *em, struct selection *s,
+                         enum wire_type type)
+{
+    struct sio_event event;
+    struct sio_emission_room rooms[SIO_EMISSION_ROOMS];
     struct names names;
-    int rc = selection_init(&s, e);
+    event_init(&event, NULL, &em->tape, false);
+    int rc = read_rooms(em, &event, rooms);
     if (rc == 0)
-        rc = take_names(e->emitter, &names, rooms, n);
+        rc = take_names(em, &names, rooms, event.count);
     if (rc == 0) {
         struct wire_request request = {
-            .type = type, .opts = s.to, .names = {names.v, n, names.numbers}};
-        rc = publish_request(e->emitter, &s, &request);
+            .type = type,
+            .opts = s->to,
+            .names = {names.v, event.count, names.numbers}};
+        rc = publish_request(em, s, &request);
     }
+    event_fini(&event);
+    return rc;
+}
+
+static int move(const struct sio_emission *e, enum wire_type type,
+                const char *format, struct pack_args *args)
+{
+    struct selection s;
+    struct pack p;
+    pack_init(&p, MESSAGE_MAX);
+    int rc = selection_init(&s, e);
+    if (rc == 0)
+        rc = pack_event(e->emitter, &p, NULL, format, args);
+    if (rc == 0)
+        rc = publish_rooms(e->emitter, &s, type);
+    pack_fini(&p);
     selection_fini(&s);
     return rc;
 }
 
-int sio_emitter_join(const struct sio_emission *e, const struct sio_room *rooms,
-                     size_t n)
+int sio_emitter_join(const struct sio_emission *e, const char *format, ...)
 {
-    return move(e, WIRE_JOIN, rooms, n);
+    struct pack_args args;
+    va_start(args.ap, format);
+    int rc = move(e, WIRE_JOIN, format, &args);
+    va_end(args.ap);
+    return rc;
 }
 
-int sio_emitter_leave(const struct sio_emission *e,
-                      const struct sio_room *rooms, size_t n)
+int sio_emitter_leave(const struct sio_emission *e, const char *format, ...)
 {
-    return move(e, WIRE_LEAVE, rooms, n);
+    struct pack_args args;
+    va_start(args.ap, format);
+    int rc = move(e, WIRE_LEAVE, format, &args);
+    va_end(args.ap);
+    return rc;
 }
 
 int sio_emitter_disconnect(const struct sio_emission *e, bool close)

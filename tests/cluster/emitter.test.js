@@ -133,7 +133,8 @@ const CALLS = [
 ];
 const REFUSED = [
   ['reserved', /keeps for itself/], ["servers' own", /servers keep for themselves/], ['server rooms', /some rooms/],
-  ['format', /format/], ['json', /format/], ['room not utf8', /UTF-8/], ['room too large', /too large/],
+  ['format', /format/], ['json', /format/], ['room that is none', /neither a string nor/], ['rooms to join', /more than 64 rooms/],
+  ['room not utf8', /UTF-8/], ['room too large', /too large/],
   ['rooms', /more than 64 rooms/], ['binaries', /ten binaries/], ['values', /65,536 values/],
 ];
 

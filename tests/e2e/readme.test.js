@@ -65,8 +65,8 @@ int main(int argc, char **argv)
 {
     struct sio_emitter *em = sio_emitter_new(argv[argc - 1], NULL);
     struct sio_emission news = sio_emission_of(em, "/");
-    sio_emission_to(&news, sio_room_z("readers"));
-    sio_emission_to(&news, sio_room_number(7));
+    sio_emission_to(&news, SIO_STR("readers"));
+    sio_emission_to_number(&news, 7);
     if (sio_emitter_emit(&news, "news", "{title:s}", "It works") < 0)
         puts(sio_emitter_error(em));
     sio_emitter_free(em);
