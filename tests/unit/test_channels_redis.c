@@ -349,8 +349,9 @@ static void messages_for_other_rooms_do_not_arrive(void **state)
     broadcast(0, 0, "nobody has this room", "[3]"); /* 20 bytes */
     WAIT(metrics_value[M_REDIS_NO_ROOM] == discarded + 2, 1000);
     cluster_metrics(node[1].cluster);
-    /* Presence; a channel, a pattern and an id for each namespace; a room. */
-    assert_int_equal(metrics_value[M_REDIS_SUBSCRIPTIONS], 1 + 3 * NSPS + 1);
+    /* Presence; a channel, a pattern, an id and three channels of requests and
+     * responses for each namespace; a room. */
+    assert_int_equal(metrics_value[M_REDIS_SUBSCRIPTIONS], 1 + 6 * NSPS + 1);
 }
 
 static void several_rooms_are_heard_on_the_channel_of_everyone(void **state)
