@@ -56,14 +56,15 @@ static int keep_binary(struct buf *out, struct str data, void *arg)
     return 0;
 }
 
-/* Whether it has what would be taken for an attachment, and none came with it:
- * beside the others' it would look like one of theirs. */
+/* Whether it has what would be taken for an attachment that did not come with
+ * it: beside the others' it would look like one of theirs. */
 static bool pretends(const struct sio_event *answer, struct sio_value v)
 {
     int64_t num;
     const struct json *j = answer->tape;
     for (uint32_t n = v.node; n < j->nodes[v.node].next; n++) {
-        if (answer->n_bins == 0 && parser_placeholder(j, n, &num))
+        if (parser_placeholder(j, n, &num) &&
+            (num < 0 || num >= answer->n_bins))
             return true;
     }
     return false;
