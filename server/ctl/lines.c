@@ -97,7 +97,7 @@ static void take_data(struct lines *l, struct str data)
 static bool more_to_read(int fd)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
-    return poll(&p, 1, 0) != 0;
+    return poll(&p, 1, 0) > 0;
 }
 
 static void read_all(struct lines *l, int fd)

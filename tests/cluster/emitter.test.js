@@ -6,6 +6,7 @@ const { describe, test, before, after, afterEach } = require('node:test');
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const http = require('node:http');
+const net = require('node:net');
 const path = require('node:path');
 const { createClient } = require('redis');
 const { Server } = require('socket.io');
@@ -382,8 +383,9 @@ describe('confabctl', () => {
     'too many selected rooms': [['emit', ...Array(65).fill('--to=x'), 'x'], /64 rooms/],
     'a reserved name': [['emit', 'disconnect'], /keeps for itself/],
     'a name of the servers': [['server-emit', 'connection'], /keep for themselves/],
-    'a room that is not UTF-8': [['emit', '--redis', 'x', 'x'], /must start with redis:/],
-    'a URL that is none': [['--redis', 'http://localhost', 'emit', 'x'], /must start with redis:/],
+    'a URL that is none': [['emit', '--redis', 'localhost', 'x'], /must start with redis:/],
+    'a URL of something else': [['--redis', 'rediss://localhost', 'emit', 'x'], /TLS/],
+    'settings that a node would refuse': [['--prefix', '', 'emit', 'x'], /redis\.prefix/],
     'a file that is not there': [['-c', '/nonexistent.yaml', 'emit', 'x'], /nonexistent/],
   };
   for (const [name, [args, pattern]] of Object.entries(wrong)) {
@@ -522,6 +524,18 @@ describe('without a Redis that answers, confabctl exits with 1 and says so', () 
 
   test('the host does not exist', () => bounded(['--redis', 'redis://no.such.host.invalid', 'emit', 'x'],
     /cannot connect to Redis at no\.such\.host\.invalid:6379/));
+
+  test('something else answers', async () => {
+    const other = net.createServer((c) => {
+      c.on('error', () => {});
+      c.once('data', () => c.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
+    });
+    await new Promise((resolve) => { other.listen(0, '127.0.0.1', resolve); });
+    await bounded(['--redis', `redis://127.0.0.1:${other.address().port}`, 'emit', 'x'],
+      /lost the connection to Redis at 127\.0\.0\.1:\d+: Protocol error/);
+    await bounded(['--redis', `redis://a:b@127.0.0.1:${other.address().port}`, 'emit', 'x'], /Protocol error/);
+    other.close();
+  });
 
   test('it accepts and is silent', async () => {
     const mute = await startRedis();
