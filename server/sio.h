@@ -440,9 +440,11 @@ SIO_API int sio_sockets_disconnect(const struct sio_broadcast *b, bool close);
  * A question to them is answered exactly once, never inside the call that
  * asked: when every server has answered, when those that have not are gone, or
  * after cluster.requests_timeout_ms. What came until then is the answer, and
- * `missing` is the number of servers that are not in it. A server answers after
+ * `missing` is the number of servers that are not in it; while Redis is away
+ * nobody knows how many they are, and it is at least 1. A server answers after
  * it has done what it was told before by the same server. SIO_ERR_LIMIT when
- * too many questions are open. */
+ * too many questions are open, SIO_ERR_STATE before this server listens and
+ * after it was stopped. */
 
 /* The sockets that a broadcast would reach, those of this server included:
  * `fn` gets one argument, an array of {id, handshake, rooms, data} (sio_id,

@@ -6,6 +6,7 @@
 #include "common/metrics.h"
 #include "server/io/broadcast.h"
 #include "server/io/dynamic.h"
+#include "server/io/survey.h"
 
 /* The answers to one question together are bounded by so many times
  * engine.max_payload_bytes. */
@@ -55,14 +56,15 @@ static int keep_binary(struct buf *out, struct str data, void *arg)
     return 0;
 }
 
-/* Whether it has what would be taken for an attachment, and none came with it:
- * beside the others' it would look like one of theirs. */
+/* Whether it has what would be taken for an attachment that did not come with
+ * it: beside the others' it would look like one of theirs. */
 static bool pretends(const struct sio_event *answer, struct sio_value v)
 {
     int64_t num;
     const struct json *j = answer->tape;
     for (uint32_t n = v.node; n < j->nodes[v.node].next; n++) {
-        if (answer->n_bins == 0 && parser_placeholder(j, n, &num))
+        if (parser_placeholder(j, n, &num) &&
+            (num < 0 || num >= answer->n_bins))
             return true;
     }
     return false;
@@ -332,8 +334,8 @@ static int ask_all(const struct sio_broadcast *b, const struct pack *p,
     struct packet *packet = broadcast_packet(ns, next_ack(ns), p);
     int rc = 0;
     if (!to.local)
-        rc = adapter_broadcast_ack(ns->adapter, packet, &to, timeout_ms, &ops,
-                                   q);
+        rc = adapter_broadcast_ack(ns->adapter, packet, &to,
+                                   survey_ms(timeout_ms), &ops, q);
     if (rc == 0) {
         q->elsewhere = !to.local;
         (void)ask_here(q, packet, &to, timeout_ms);

@@ -71,22 +71,11 @@ int sio_sockets(const struct sio_broadcast *b,
     return 0;
 }
 
-/* The others are told first: what handlers do here comes after it there. */
-static int join(const struct sio_broadcast *b, struct str room, bool number)
-{
-    int rc = selection_check(b);
-    if (rc == 0)
-        rc = socket_check_room(b->ns, room);
-    if (rc < 0)
-        return rc;
-    struct selection_names names;
-    struct broadcast to = selection_of(b, &names);
-    struct room_names rooms = {&room, 1, number};
-    adapter_sockets_join(b->ns->adapter, &to, &rooms);
-    return bulk_join(b->ns, &to, &rooms);
-}
+enum change { JOIN, LEAVE };
 
-static int leave(const struct sio_broadcast *b, struct str room, bool number)
+/* The others are told first: what handlers do here comes after it there. */
+static int change(const struct sio_broadcast *b, enum change what,
+                  struct str room, bool number)
 {
     int rc = selection_check(b);
     if (rc == 0)
@@ -96,33 +85,41 @@ static int leave(const struct sio_broadcast *b, struct str room, bool number)
     struct selection_names names;
     struct broadcast to = selection_of(b, &names);
     struct room_names rooms = {&room, 1, number};
+    if (what == JOIN) {
+        adapter_sockets_join(b->ns->adapter, &to, &rooms);
+        return bulk_join(b->ns, &to, &rooms);
+    }
     adapter_sockets_leave(b->ns->adapter, &to, &rooms);
     bulk_leave(b->ns, &to, &rooms);
     return 0;
 }
 
+static int change_number(const struct sio_broadcast *b, enum change what,
+                         int64_t room)
+{
+    char digits[SELECTION_DIGITS];
+    snprintf(digits, sizeof(digits), "%" PRId64, room);
+    return change(b, what, str_of(digits), true);
+}
+
 int sio_sockets_join(const struct sio_broadcast *b, struct sio_str room)
 {
-    return join(b, str_from_sio(room), false);
+    return change(b, JOIN, str_from_sio(room), false);
 }
 
 int sio_sockets_leave(const struct sio_broadcast *b, struct sio_str room)
 {
-    return leave(b, str_from_sio(room), false);
+    return change(b, LEAVE, str_from_sio(room), false);
 }
 
 int sio_sockets_join_number(const struct sio_broadcast *b, int64_t room)
 {
-    char digits[SELECTION_DIGITS];
-    snprintf(digits, sizeof(digits), "%" PRId64, room);
-    return join(b, str_of(digits), true);
+    return change_number(b, JOIN, room);
 }
 
 int sio_sockets_leave_number(const struct sio_broadcast *b, int64_t room)
 {
-    char digits[SELECTION_DIGITS];
-    snprintf(digits, sizeof(digits), "%" PRId64, room);
-    return leave(b, str_of(digits), true);
+    return change_number(b, LEAVE, room);
 }
 
 int sio_sockets_disconnect(const struct sio_broadcast *b, bool close)

@@ -110,8 +110,8 @@ int sio_server_emit_ack(struct sio_namespace *ns, uint32_t timeout_ms,
     va_end(args.ap);
     if (rc == 0) {
         struct survey *s = survey_new(ns, fn, arg);
-        rc = adapter_server_emit_ack(ns->adapter, buf_str(&p.json), timeout_ms,
-                                     survey_end, s);
+        rc = adapter_server_emit_ack(ns->adapter, buf_str(&p.json),
+                                     survey_ms(timeout_ms), survey_end, s);
         rc = survey_asked(s, rc);
     }
     pack_fini(&p);

@@ -8,6 +8,12 @@
 
 struct survey;
 
+/* The adapter takes 0 for no deadline of the caller's. */
+static inline uint32_t survey_ms(uint32_t timeout_ms)
+{
+    return timeout_ms ? timeout_ms : 1;
+}
+
 /* 0, or SIO_ERR_STATE: nobody can be asked in that namespace. */
 int survey_check(const struct sio_namespace *ns);
 struct survey *survey_new(struct sio_namespace *ns, sio_answers_fn *fn,

@@ -1,14 +1,6 @@
 #include "adapter/adapter.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "adapter/questions.h"
-#include "adapter/redis.h"
 #include "common/mem.h"
 #include "common/metrics.h"
 #include "common/stream.h"
@@ -30,7 +22,6 @@ struct node {
 };
 
 static struct node node[2];
-static char redis_url[64];
 
 /* ---- hosting ------------------------------------------------------------- */
 
@@ -268,13 +259,6 @@ static int teardown(void **state)
     return 0;
 }
 
-#define NEEDS_REDIS() \
-    do {              \
-        (void)state;  \
-        if (!loop)    \
-            skip();   \
-    } while (0)
-
 /* ---- another client of Redis --------------------------------------------- */
 
 struct spy {
@@ -285,17 +269,6 @@ struct spy {
     unsigned n_heard;
     bool replied;
 };
-
-static void on_nothing(void *owner)
-{
-    (void)owner;
-}
-
-static void on_nothing_down(void *owner, const char *reason)
-{
-    (void)owner;
-    (void)reason;
-}
 
 static void on_spied(void *owner, struct str pattern, struct str channel,
                      struct str payload)
@@ -309,7 +282,7 @@ static void on_spied(void *owner, struct str pattern, struct str channel,
     spy->n_heard++;
 }
 
-static void on_reply(void *arg, const struct redis_reply *reply)
+static void on_spy_reply(void *arg, const struct redis_reply *reply)
 {
     (void)reply;
     ((struct spy *)arg)->replied = true;
@@ -318,7 +291,7 @@ static void on_reply(void *arg, const struct redis_reply *reply)
 static void spy_do(struct spy *spy, const struct str *argv, size_t argc)
 {
     spy->replied = false;
-    assert_true(redis_command(spy->r, argv, argc, on_reply, spy));
+    assert_true(redis_command(spy->r, argv, argc, on_spy_reply, spy));
     WAIT(spy->replied, 5000);
 }
 
@@ -493,6 +466,8 @@ static void rooms_of_both_nodes_are_named_once(void **state)
 {
     NEEDS_REDIS();
     struct result r = {0};
+    struct spy spy;
+    spy_subscribe(&spy, RESPONSES);
     adapter_join(node[0].adapter, &node[0].members[0], STR("both"));
     adapter_join(node[1].adapter, &node[1].members[0], STR("both"));
     adapter_join(node[1].adapter, &node[1].members[0], STR("only \"two\""));
@@ -509,6 +484,11 @@ static void rooms_of_both_nodes_are_named_once(void **state)
     }
     assert_int_equal(strlen(r.text), len);
     assert_int_equal(r.missing, 0);
+    /* The other node has named its own once as well. */
+    const char *own = strstr(spy.heard, "\"id11\"");
+    assert_non_null(own);
+    assert_null(strstr(own + 1, "\"id11\""));
+    spy_stop(&spy);
 }
 
 static void servers_are_counted(void **state)
@@ -946,12 +926,34 @@ static void a_cluster_of_one_answers_itself(void **state)
     assert_string_equal(node[0].log, "");
 }
 
+static void on_answers_stop(void *arg, struct str json, size_t missing)
+{
+    on_answers(arg, json, missing);
+    stop_node(0);
+}
+
+static void who_is_told_may_stop_the_node(void **state)
+{
+    (void)state;
+    struct result r = {0}, other;
+    struct broadcast all = {0};
+    assert_int_equal(
+        adapter_fetch_sockets(node[0].adapter, &all, on_answers_stop, &r), 0);
+    fetch(0, NULL, &other);
+    run(20);
+    assert_int_equal(r.calls, 1);
+    assert_int_equal(other.calls, 1);
+    assert_string_equal(r.text, other.text);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_cluster_of_one_answers_itself,
+                                        setup_memory, teardown),
+        cmocka_unit_test_setup_teardown(who_is_told_may_stop_the_node,
                                         setup_memory, teardown),
         TEST(sockets_of_both_nodes_are_found),
         TEST(rooms_of_both_nodes_are_named_once),

@@ -131,10 +131,10 @@ static void a_server_that_is_freed_has_ended_its_questions(void **state)
     assert_int_equal(sio_fetch_sockets(&all, on_answers, ns), 0);
     assert_int_equal(sio_all_rooms(ns, on_answers, ns), 0);
     assert_int_equal(sio_server_count(ns, on_count, ns), 0);
-    assert_int_equal(
-        sio_server_emit_ack(ns, 1000, on_answers, ns, "hi", NULL), 0);
-    assert_int_equal(
-        sio_broadcast_ack(&all, 1000, on_answers, ns, "hi", NULL), 0);
+    assert_int_equal(sio_server_emit_ack(ns, 1000, on_answers, ns, "hi", NULL),
+                     0);
+    assert_int_equal(sio_broadcast_ack(&all, 1000, on_answers, ns, "hi", NULL),
+                     0);
     struct sio_open_questions open = sio_open_questions(ns);
     assert_int_equal(open.requests, 4);
     assert_int_equal(open.broadcasts, 1);
