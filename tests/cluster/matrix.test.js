@@ -5,7 +5,7 @@
 
 const { describe, test, before, after } = require('node:test');
 const assert = require('node:assert/strict');
-const { Mixed, EMITTERS, SERVERS, KINDS, NAMES, connect, alsoConnect, reasonOf, MODES } = require('../lib/mixed');
+const { Mixed, EMITTERS, SERVERS, KINDS, NAMES, alsoConnect, reasonOf } = require('../lib/mixed');
 const { REFERENCE } = require('../lib/servers');
 const { until } = require('../lib/until');
 
@@ -217,7 +217,7 @@ function questions() {
   row('ask: one client leaves', async (from) => {
     const values = {};
     for (const server of ['C2', 'N2']) {
-      const s = await connect(m.servers[server].url, m.nsp, MODES[1]);
+      const s = await m.connect(server);
       await m.op(server, { op: 'socket', id: s.id, what: 'join', target: 'leaving' });
       s.on('ask', () => s.disconnect());
       const o = { rooms: ['r2', 'leaving'], flags: { timeout: 300 } };
@@ -368,7 +368,7 @@ function disconnects(name, o, { closes = false, spares = [], local = false } = {
     const all = {};
     for (const server of SERVERS) {
       for (const letter of 'xy') {
-        const s = await connect(m.servers[server].url, m.nsp, MODES[1]);
+        const s = await m.connect(server);
         const other = await alsoConnect(s, m.nsp === '/' ? '/custom' : '/');
         await m.op(server, { op: 'socket', id: s.id, what: 'join', target: letter === 'y' ? ['go', 'stay'] : 'go' });
         all[server + letter] = { s, other };

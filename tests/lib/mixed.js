@@ -6,6 +6,7 @@
 
 const { createClient } = require('redis');
 const { Emitter } = require('@socket.io/redis-emitter');
+const parser = require('socket.io-msgpack-parser');
 const { startFixture, startNodeJsPeer, startRedis } = require('./servers');
 const { connect, alsoConnect, ask, reasonOf, closeAll, MODES } = require('./clients');
 const { until } = require('./until');
@@ -14,6 +15,10 @@ const SERVERS = ['C1', 'C2', 'N1', 'N2'];
 const KINDS = ['C', 'N'];
 const NAMES = SERVERS.flatMap((s) => ['a', 'b', 'c'].map((c) => s + c));
 const ROOMS = { a: ['r1', 7], b: ['r1', 'r2'], c: [] };
+
+// The second of each kind speaks MessagePack with its clients, and answers on
+// the channels of those who ask.
+const isOther = (server) => server[1] === '2';
 
 // What the clients do with "ask(how, ..., ack)".
 function answering(name) {
@@ -53,13 +58,13 @@ class Mixed {
     m.ctl = {};
     m.fences = 0;
     for (const name of SERVERS) {
-      // the second of each kind answers on channels of those who ask
-      const set = { 'adapter.specific_responses': name[1] === '2' };
+      const set = isOther(name)
+        ? { 'adapter.specific_responses': true, 'engine.parser': 'msgpack' } : {};
       m.servers[name] = name[0] === 'C'
         ? await startFixture({ profile: 'ctl', redis: m.redis, name, set })
         : await startNodeJsPeer({ app: 'ctl', redis: m.redis, name, set });
     }
-    for (const name of SERVERS) m.ctl[name] = await connect(m.servers[name].url, '/ctl', MODES[1]);
+    for (const name of SERVERS) m.ctl[name] = await m.connect(name, '/ctl');
     await Promise.all(SERVERS.flatMap((name) => ['/', '/custom'].map((nsp) => m.counts(name, nsp))));
     return m;
   }
@@ -69,6 +74,10 @@ class Mixed {
   async counts(name, nsp) {
     const all = async () => (await this.ask(name, { op: 'serverCount', nsp })).value === SERVERS.length;
     await until(all, 5000, `${name} counts the servers`).catch((e) => console.log(e.message));
+  }
+
+  connect(server, nsp = this.nsp, options = {}) {
+    return connect(this.servers[server].url, nsp, MODES[1], { ...options, ...(isOther(server) ? { parser } : {}) });
   }
 
   ask(server, o) {
@@ -88,7 +97,7 @@ class Mixed {
     this.nsp = nsp;
     this.clients = {};
     for (const name of NAMES) {
-      const s = await connect(this.servers[name.slice(0, 2)].url, nsp, MODES[1], {
+      const s = await this.connect(name.slice(0, 2), nsp, {
         auth: { user: name }, query: { who: name }, extraHeaders: { 'x-who': name },
       });
       s.on('ask', answering(name));
@@ -142,4 +151,4 @@ class Mixed {
   }
 }
 
-module.exports = { Mixed, EMITTERS, SERVERS, KINDS, NAMES, connect, alsoConnect, reasonOf, MODES };
+module.exports = { Mixed, EMITTERS, SERVERS, KINDS, NAMES, alsoConnect, reasonOf };
