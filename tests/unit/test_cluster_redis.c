@@ -137,7 +137,8 @@ static void on_presence(void *host, struct str group, struct str key,
     n->presence[event]++;
 }
 
-static const struct adapter_host host_ops = {on_deliver, on_presence};
+static const struct adapter_host host_ops = {.deliver = on_deliver,
+                                             .presence = on_presence};
 
 static void start_node(unsigned i, const char *nsp)
 {
