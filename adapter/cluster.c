@@ -55,7 +55,7 @@ static void on_presence_send(void *owner, struct str message)
 {
     struct cluster *c = owner;
     redis_pubsub_publish(c->pubsub, buf_str(&c->presence_channel), message,
-                         true);
+                         PUBLISH_REPEATED);
 }
 
 static void on_presence_event(void *owner, struct str nsp, struct str group,
@@ -118,13 +118,19 @@ static void on_message(void *owner, struct str pattern, struct str channel,
         if (n)
             adapter_receive(container_of(n, struct adapter, by_pattern),
                             channel, payload);
+        else
+            metrics_add(M_REDIS_STRAY, 1);
         return;
     }
-    if (!str_eq(channel, buf_str(&c->presence_channel)))
+    if (!str_eq(channel, buf_str(&c->presence_channel))) {
+        metrics_add(M_REDIS_STRAY, 1);
         return;
+    }
     int rc = presence_receive(c->presence, payload, loop_now(c->loop));
     if (rc < 0)
         cluster_bad_message(c, channel, rc);
+    else
+        metrics_add(M_PRESENCE_RECEIVED, 1);
     arm_presence(c);
 }
 
@@ -266,8 +272,8 @@ void cluster_metrics(struct cluster *c)
     map_each(&c->by_nsp, add_rooms, &rooms);
     metrics_set(M_ROOMS, rooms);
     metrics_set(M_PRESENCE_PEERS, presence_peers(c->presence));
-    metrics_set(M_REDIS_UP, c->pubsub && redis_pubsub_usable(c->pubsub));
-    metrics_set(M_REDIS_QUEUED, c->pubsub ? redis_pubsub_queued(c->pubsub) : 0);
+    if (c->pubsub)
+        redis_pubsub_metrics(c->pubsub);
     if (c->recovery)
         recovery_metrics(c->recovery);
 }

@@ -2,21 +2,10 @@
 
 #include <assert.h>
 
-#include "common/bytesq.h"
 #include "common/log.h"
 #include "common/map.h"
 #include "common/mem.h"
 #include "common/metrics.h"
-
-enum {
-    /* Sent and not answered: what may be lost without trace when a connection
-     * breaks. Enough to keep a fast link busy. */
-    WINDOW_BYTES = 256 * 1024,
-    /* Longer than the longest wait between two attempts of another node. */
-    SETTLE_MS = 3500,
-    SETTLE_POLL_MS = 100,
-    LOGS_PER_MINUTE = 4,
-};
 
 struct subscription {
     struct map_node by_id;
@@ -26,31 +15,18 @@ struct subscription {
 
 struct redis_pubsub {
     struct loop *loop;
-    struct redis_pubsub_settings settings;
     const struct redis_pubsub_ops *ops;
     void *owner;
     struct resolver *resolver;
-    struct redis *pub, *sub;
+    struct publisher *pub;
+    struct redis *sub;
 
     struct map subscriptions;
     size_t unconfirmed;
     bool subscribed; /* all that was wanted when the subscriber came up */
     bool usable;     /* as last reported */
-
-    struct bytesq queue; /* commands */
-    bool open;           /* may send: up, and the others are back */
-    bool opened_before;
-    struct timer settle;
-    uint64_t settle_until_ms;
-    char *settle_channel;
-    size_t settle_nodes;
-
-    /* Since the gate was closed, to be told once when it opens. */
-    struct {
-        uint64_t since_ms;
-        uint64_t queued, refused, unanswered, dropped;
-    } gap;
-    struct log_gate gate;
+    bool subscribed_before;
+    uint64_t deaf_since_ms; /* when the subscriber was last heard */
 };
 
 /* ---- subscribing --------------------------------------------------------- */
@@ -75,11 +51,30 @@ static struct subscription *find(const struct redis_pubsub *ps,
 static void update_usable(struct redis_pubsub *ps)
 {
     bool usable =
-        redis_is_up(ps->pub) && redis_is_up(ps->sub) && ps->subscribed;
+        publisher_is_up(ps->pub) && redis_is_up(ps->sub) && ps->subscribed;
     if (usable == ps->usable)
         return;
     ps->usable = usable;
     ps->ops->on_usable(ps->owner, usable);
+}
+
+/* What others published meanwhile is lost to this node; how much that was,
+ * nobody knows. */
+static void tell_deafness(struct redis_pubsub *ps)
+{
+    if (!ps->subscribed_before) {
+        ps->subscribed_before = true;
+        return;
+    }
+    uint64_t ms = loop_now(ps->loop) - ps->deaf_since_ms;
+    metrics_add(M_REDIS_DEAF_MS, ms);
+    log_warn("redis_deaf", "ms=%llu", (unsigned long long)ms);
+}
+
+static void set_subscribed(struct redis_pubsub *ps)
+{
+    ps->subscribed = true;
+    tell_deafness(ps);
 }
 
 static void confirm(struct redis_pubsub *ps, struct subscription *s)
@@ -89,7 +84,8 @@ static void confirm(struct redis_pubsub *ps, struct subscription *s)
     s->confirmed = true;
     assert(ps->unconfirmed > 0);
     if (--ps->unconfirmed == 0) {
-        ps->subscribed = true;
+        if (!ps->subscribed)
+            set_subscribed(ps);
         update_usable(ps);
     }
 }
@@ -144,7 +140,8 @@ static void on_sub_up(void *owner)
 {
     struct redis_pubsub *ps = owner;
     ps->unconfirmed = ps->subscriptions.count;
-    ps->subscribed = ps->unconfirmed == 0;
+    if (ps->unconfirmed == 0)
+        set_subscribed(ps);
     /* Exact channels last: whoever counts a node there may rely on its
      * patterns. */
     map_each(&ps->subscriptions, ask_for_pattern, ps);
@@ -156,9 +153,14 @@ static void on_sub_down(void *owner, const char *reason)
 {
     (void)reason;
     struct redis_pubsub *ps = owner;
+    metrics_add(M_REDIS_SUBSCRIBER_LOST, 1);
+    /* Lost again before all was subscribed: it is the same silence. */
+    if (ps->subscribed)
+        ps->deaf_since_ms = redis_heard_ms(ps->sub);
     ps->subscribed = false;
     ps->unconfirmed = 0;
     update_usable(ps);
+    publisher_doubt(ps->pub);
 }
 
 static void on_message(void *owner, struct str pattern, struct str channel,
@@ -208,179 +210,30 @@ bool redis_pubsub_usable(const struct redis_pubsub *ps)
 
 /* ---- publishing ---------------------------------------------------------- */
 
-static void drain(struct redis_pubsub *ps);
-
-static void on_published(void *arg, const struct redis_reply *reply)
-{
-    struct redis_pubsub *ps = arg;
-    if (!reply) {
-        metrics_add(M_REDIS_LOST, 1);
-        ps->gap.unanswered++;
-        return;
-    }
-    if (reply->type == REPLY_ERROR) {
-        metrics_add(M_REDIS_LOST, 1);
-        if (log_allow(&ps->gate, loop_now(ps->loop), LOGS_PER_MINUTE))
-            log_warn("redis_publish_refused", "reply=%s",
-                     log_safe(reply->text));
-    } else {
-        metrics_add(M_REDIS_PUBLISHED, 1);
-    }
-    drain(ps);
-}
-
-static bool window_takes(const struct redis_pubsub *ps, size_t bytes)
-{
-    size_t used = redis_unanswered_bytes(ps->pub);
-    return used == 0 || used + bytes <= WINDOW_BYTES;
-}
-
-static void drain(struct redis_pubsub *ps)
-{
-    while (ps->open && !bytesq_empty(&ps->queue)) {
-        struct iovec first;
-        (void)bytesq_iov(&ps->queue, &first, 1);
-        if (!window_takes(ps, first.iov_len))
-            return;
-        struct bytes *b = bytesq_take(&ps->queue);
-        (void)redis_send(ps->pub, b, on_published, ps);
-        bytes_unref(b);
-    }
-}
-
-static void refuse(struct redis_pubsub *ps, const char *why, size_t bytes)
-{
-    metrics_add(M_REDIS_LOST, 1);
-    if (!ps->open)
-        ps->gap.refused++;
-    else if (log_allow(&ps->gate, loop_now(ps->loop), LOGS_PER_MINUTE))
-        log_warn("redis_publish_lost", "why=%s bytes=%zu", why, bytes);
-}
-
 void redis_pubsub_publish(struct redis_pubsub *ps, struct str channel,
-                          struct str payload, bool keep)
+                          struct str payload, enum publish_kind kind)
 {
-    if (payload.len > ps->settings.max_message_bytes) {
-        /* The other nodes would not take it. */
-        refuse(ps, "too-large", payload.len);
-        return;
-    }
-    if (!keep && !(ps->open && bytesq_empty(&ps->queue) &&
-                   window_takes(ps, payload.len))) {
-        metrics_add(M_REDIS_LOST, 1);
-        ps->gap.dropped += !ps->open;
-        return;
-    }
-    struct str argv[] = {STR("PUBLISH"), channel, payload};
-    struct bytes *b = redis_format(argv, 3);
-    if (ps->open && bytesq_empty(&ps->queue) && window_takes(ps, b->len)) {
-        (void)redis_send(ps->pub, b, on_published, ps);
-    } else if (ps->queue.bytes + b->len > ps->settings.queue_bytes) {
-        refuse(ps, "queue-full", payload.len);
-    } else {
-        bytesq_push(&ps->queue, b);
-        ps->gap.queued += !ps->open;
-    }
-    bytes_unref(b);
-}
-
-size_t redis_pubsub_queued(const struct redis_pubsub *ps)
-{
-    return ps->queue.bytes;
-}
-
-/* ---- the gate ------------------------------------------------------------ */
-
-static void open_gate(struct redis_pubsub *ps)
-{
-    uint64_t ms = loop_now(ps->loop) - ps->gap.since_ms;
-    uint64_t given_up = ps->gap.refused + ps->gap.unanswered + ps->gap.dropped;
-    ps->open = true;
-    timer_stop(&ps->settle);
-    /* That the first messages wait for the first connection is no news. */
-    if (given_up || (ps->gap.queued && ps->opened_before))
-        log_warn("redis_gap",
-                 "ms=%llu sent_late=%llu refused=%llu unanswered=%llu "
-                 "volatile_dropped=%llu",
-                 (unsigned long long)ms, (unsigned long long)ps->gap.queued,
-                 (unsigned long long)ps->gap.refused,
-                 (unsigned long long)ps->gap.unanswered,
-                 (unsigned long long)ps->gap.dropped);
-    memset(&ps->gap, 0, sizeof(ps->gap));
-    ps->opened_before = true;
-    drain(ps);
-}
-
-static void on_nodes(void *arg, const struct redis_reply *reply)
-{
-    struct redis_pubsub *ps = arg;
-    if (!reply || ps->open)
-        return;
-    bool counted = reply->type == REPLY_ARRAY && reply->n == 2 &&
-                   reply->items[1].type == REPLY_INTEGER;
-    /* Whoever may not count, does not wait. */
-    if (!counted || reply->items[1].integer >= (int64_t)ps->settle_nodes ||
-        loop_now(ps->loop) >= ps->settle_until_ms)
-        open_gate(ps);
-    else
-        loop_timer(ps->loop, &ps->settle, SETTLE_POLL_MS);
-}
-
-static void count_nodes(struct redis_pubsub *ps)
-{
-    if (!ps->settle_channel) {
-        open_gate(ps);
-        return;
-    }
-    struct str argv[] = {STR("PUBSUB"), STR("NUMSUB"),
-                         str_of(ps->settle_channel)};
-    (void)redis_command(ps->pub, argv, 3, on_nodes, ps);
-}
-
-static void on_settle(struct timer *t)
-{
-    count_nodes(container_of(t, struct redis_pubsub, settle));
-}
-
-static void on_pub_up(void *owner)
-{
-    struct redis_pubsub *ps = owner;
-    ps->settle_until_ms = loop_now(ps->loop) + SETTLE_MS;
-    count_nodes(ps);
-    update_usable(ps);
-}
-
-static void close_gate(struct redis_pubsub *ps)
-{
-    ps->open = false;
-    timer_stop(&ps->settle);
-}
-
-static void on_pub_down(void *owner, const char *reason)
-{
-    (void)reason;
-    struct redis_pubsub *ps = owner;
-    /* A return that never got as far as the gate belongs to the same gap. */
-    if (ps->open)
-        ps->gap.since_ms = loop_now(ps->loop);
-    close_gate(ps);
-    update_usable(ps);
+    publisher_publish(ps->pub, channel, payload, kind);
 }
 
 void redis_pubsub_expect(struct redis_pubsub *ps, struct str channel,
                          size_t nodes)
 {
-    mem_free(ps->settle_channel);
-    ps->settle_channel = mem_strndup(channel.p, channel.len);
-    ps->settle_nodes = nodes;
+    publisher_expect(ps->pub, channel, nodes);
+}
+
+void redis_pubsub_metrics(const struct redis_pubsub *ps)
+{
+    metrics_set(M_REDIS_UP, ps->usable);
+    publisher_metrics(ps->pub);
 }
 
 /* ---- life ---------------------------------------------------------------- */
 
-static const struct redis_ops pub_ops = {
-    .on_up = on_pub_up,
-    .on_down = on_pub_down,
-};
+static void on_publisher(void *owner)
+{
+    update_usable(owner);
+}
 
 static const struct redis_ops sub_ops = {
     .on_up = on_sub_up,
@@ -395,20 +248,21 @@ struct redis_pubsub *redis_pubsub_new(struct loop *l,
 {
     struct redis_pubsub *ps = mem_zalloc(sizeof(*ps));
     ps->loop = l;
-    ps->settings = *s;
     ps->ops = ops;
     ps->owner = owner;
     ps->resolver = resolver_new(l);
-    ps->gap.since_ms = loop_now(l);
     map_init(&ps->subscriptions, subscription_id);
-    bytesq_init(&ps->queue);
-    timer_init(&ps->settle, on_settle);
+    struct publisher_settings publisher = {
+        .url = s->url,
+        .client_name = s->client_name,
+        .queue_bytes = s->queue_bytes,
+        .max_message_bytes = s->max_message_bytes,
+    };
+    ps->pub = publisher_new(l, ps->resolver, &publisher, on_publisher, ps);
     struct redis_settings rs = {.url = s->url,
-                                .role = "publisher",
+                                .role = "subscriber",
                                 .client_name = s->client_name,
                                 .max_bytes = s->max_message_bytes};
-    ps->pub = redis_new(l, ps->resolver, &rs, &pub_ops, ps);
-    rs.role = "subscriber";
     ps->sub = redis_new(l, ps->resolver, &rs, &sub_ops, ps);
     return ps;
 }
@@ -424,13 +278,10 @@ void redis_pubsub_free(struct redis_pubsub *ps)
 {
     if (!ps)
         return;
-    close_gate(ps);
-    redis_free(ps->pub);
+    publisher_free(ps->pub);
     redis_free(ps->sub);
     resolver_free(ps->resolver);
     map_each(&ps->subscriptions, free_subscription, ps);
     map_fini(&ps->subscriptions);
-    bytesq_fini(&ps->queue);
-    mem_free(ps->settle_channel);
     mem_free(ps);
 }

@@ -143,6 +143,8 @@ static const struct config_field fields[] = {
         "events that one client may have missed; beyond, it starts anew"),
     U32("cluster.lease_ms", lease_ms, "4000", 400, 600000,
         "a node not heard for so long is gone from presence"),
+    BOOL("cluster.ready_without_redis", ready_without_redis, "true",
+         "/readyz says yes, and degraded, while Redis is away"),
     ENUM("log.level", log_level, "info", levels, "error, warn, info or debug"),
     ENUM("log.format", log_format, "text", formats, "text or json"),
 };

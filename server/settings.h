@@ -69,6 +69,7 @@ struct settings {
     uint32_t recovery_missed_bytes;
 
     uint32_t lease_ms;
+    bool ready_without_redis;
     uint32_t log_level; /* enum log_level */
     uint32_t log_format;
 };
