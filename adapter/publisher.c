@@ -8,6 +8,10 @@ enum {
     /* Sent and not answered: what may be lost without trace when a connection
      * breaks. Enough to keep a fast link busy. */
     WINDOW_BYTES = 256 * 1024,
+    /* A Redis that owes a reply so long gets no more until it gives one: it may
+     * be about to be lost, and what it has got with it. */
+    STALL_MS = 1000,
+    STALL_POLL_MS = 50,
     /* Longer than the longest wait between two attempts of another node. */
     SETTLE_MS = 3500,
     SETTLE_POLL_MS = 100,
@@ -30,6 +34,8 @@ struct publisher {
 
     struct publish_queue queue;
     uint32_t unanswered; /* but for those that are repeated */
+
+    struct timer stall;
 
     bool open; /* the gate */
     bool opened_before;
@@ -65,8 +71,7 @@ static void end_gap(struct publisher *p, uint32_t unsent)
                  "ms=%llu sent_late=%llu queue_full=%llu unanswered=%llu "
                  "volatile=%llu refused=%llu unsent=%u",
                  (unsigned long long)ms, (unsigned long long)g->late,
-                 (unsigned long long)g->full,
-                 (unsigned long long)g->unanswered,
+                 (unsigned long long)g->full, (unsigned long long)g->unanswered,
                  (unsigned long long)g->dropped, (unsigned long long)g->refused,
                  unsent);
     p->gap = (struct gap){0};
@@ -153,10 +158,16 @@ static void on_repeated(void *arg, const struct redis_reply *reply)
         go_on(p, late);
 }
 
-static bool window_takes(const struct publisher *p, size_t bytes)
+/* The gate is open and Redis answers. */
+static bool is_flowing(const struct publisher *p)
+{
+    return p->open && redis_owes_ms(p->redis) < STALL_MS;
+}
+
+static bool may_send(const struct publisher *p, size_t bytes)
 {
     size_t used = redis_unanswered_bytes(p->redis);
-    return used == 0 || used + bytes <= WINDOW_BYTES;
+    return is_flowing(p) && (used == 0 || used + bytes <= WINDOW_BYTES);
 }
 
 static void send_out(struct publisher *p, struct bytes *command,
@@ -177,21 +188,31 @@ static void send_first(struct publisher *p)
 static void drain(struct publisher *p)
 {
     const struct bytes *first;
-    while (p->open && (first = publish_queue_first(&p->queue)) &&
-           window_takes(p, first->len))
+    while ((first = publish_queue_first(&p->queue)) && may_send(p, first->len))
         send_first(p);
+}
+
+/* What Redis answers first may not be an answer to us, but to a ping. */
+static void on_stall(struct timer *t)
+{
+    struct publisher *p = container_of(t, struct publisher, stall);
+    drain(p);
+    if (p->open && !is_flowing(p))
+        loop_timer(p->loop, t, STALL_POLL_MS);
 }
 
 static void put_in_queue(struct publisher *p, struct bytes *command,
                          enum publish_kind kind)
 {
     uint32_t dropped = 0;
-    if (!p->open && kind == PUBLISH_VOLATILE) {
+    if (!is_flowing(p) && kind == PUBLISH_VOLATILE) {
         lose_volatile(p, 1);
         return;
     }
     bool queued = publish_queue_push(&p->queue, command, kind, &dropped);
     lose_volatile(p, dropped);
+    if (p->open && !is_flowing(p) && !timer_running(&p->stall))
+        loop_timer(p->loop, &p->stall, STALL_POLL_MS);
     if (!queued)
         lose_new(p, kind, M_LOST_FULL, "queue-full", command->len);
 }
@@ -207,8 +228,7 @@ void publisher_publish(struct publisher *p, struct str channel,
     }
     struct str argv[] = {STR("PUBLISH"), channel, payload};
     struct bytes *b = redis_format(argv, 3);
-    if (p->open && publish_queue_count(&p->queue) == 0 &&
-        window_takes(p, b->len))
+    if (publish_queue_count(&p->queue) == 0 && may_send(p, b->len))
         send_out(p, b, kind);
     else
         put_in_queue(p, b, kind);
@@ -343,6 +363,7 @@ struct publisher *publisher_new(struct loop *l, struct resolver *resolver,
     begin_gap(p);
     publish_queue_init(&p->queue, s->queue_bytes);
     timer_init(&p->settle, on_settle);
+    timer_init(&p->stall, on_stall);
     struct redis_settings rs = {.url = s->url,
                                 .role = "publisher",
                                 .client_name = s->client_name,
@@ -358,11 +379,12 @@ void publisher_free(struct publisher *p)
     /* No replies will be read any more: the window is of no use. */
     while (p->open && publish_queue_first(&p->queue))
         send_first(p);
-    uint32_t unsent = publish_queue_count(&p->queue) -
-                      p->queue.count[PUBLISH_REPEATED];
+    uint32_t unsent =
+        publish_queue_count(&p->queue) - p->queue.count[PUBLISH_REPEATED];
     if (p->gap.is_on)
         end_gap(p, unsent);
     timer_stop(&p->settle);
+    timer_stop(&p->stall);
     redis_free(p->redis);
     publish_queue_fini(&p->queue);
     mem_free(p->settle_channel);

@@ -6,10 +6,13 @@
  * would hear it, but when as many of them as before have subscribed again, or
  * after some seconds: until then the gate is closed.
  *
- *     open    sent, in a window of bytes that wait for their replies; behind
- *             that queued, volatile ones too
- *     closed  queued; volatile ones are dropped, as they would come too late
- *     full    the oldest volatile ones go, then new ones are refused
+ *     open     sent, in a window of bytes that wait for their replies; behind
+ *              that queued, volatile ones too
+ *     stalled  open, but Redis has not answered for a second: queued, so that
+ *              little is under way should the connection turn out to be lost;
+ *              volatile ones are dropped, as they would come too late
+ *     closed   the same
+ *     full     the oldest volatile ones go, then new ones are refused
  *
  * What was under way when a connection broke may or may not have arrived: it is
  * not sent again, and counted as lost. So nothing is ever doubled. And nothing

@@ -130,6 +130,18 @@ size_t redis_unanswered(const struct redis *r)
     return r->count;
 }
 
+/* When the silence began: with what was last heard, or with the question. */
+static uint64_t silent_since(const struct redis *r)
+{
+    return r->count > 0 && r->asked_ms > r->heard_ms ? r->asked_ms
+                                                     : r->heard_ms;
+}
+
+uint64_t redis_owes_ms(const struct redis *r)
+{
+    return r->count > 0 ? loop_now(r->loop) - silent_since(r) : 0;
+}
+
 /* ---- states -------------------------------------------------------------- */
 
 static uint64_t backoff_ms(uint32_t failures)
@@ -549,9 +561,7 @@ static void start(struct redis *r)
 static void watch(struct redis *r)
 {
     uint64_t now = loop_now(r->loop);
-    uint64_t since = r->heard_ms;
-    if (r->count > 0 && r->asked_ms > since)
-        since = r->asked_ms;
+    uint64_t since = silent_since(r);
     uint64_t limit = r->count > 0 ? REPLY_MS : IDLE_MS;
     if (now - since >= limit && r->count > 0) {
         lose(r, "no reply in time");

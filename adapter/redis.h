@@ -91,5 +91,7 @@ bool redis_command(struct redis *r, const struct str *argv, size_t argc,
 /* Bytes and number of the commands that wait for their replies. */
 size_t redis_unanswered_bytes(const struct redis *r);
 size_t redis_unanswered(const struct redis *r);
+/* For how long it has owed a reply and said nothing at all; 0: it owes none. */
+uint64_t redis_owes_ms(const struct redis *r);
 
 #endif
