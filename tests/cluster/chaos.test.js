@@ -6,10 +6,13 @@
 
 const { describe, test, before, after } = require('node:test');
 const assert = require('node:assert/strict');
+const net = require('node:net');
+const { io } = require('socket.io-client');
+const { startCluster } = require('../lib/cluster');
 const { startNode, startRedis } = require('../lib/servers');
 const { Proxy } = require('../lib/proxy');
-const { Stage, promises, onlyWhatIsCounted, nothingLost, redis, messages } = require('../lib/stage');
-const { until, sleep } = require('../lib/until');
+const { Stage, promises, onlyWhatIsCounted, nothingLost, wasAway, redis, messages } = require('../lib/stage');
+const { until, sleep, SLOW } = require('../lib/until');
 
 const asNode = (p) => ({
   process: p, name: p.name, url: p.url, port: p.port, log: () => p.output(), signal: (s) => p.signal(s), stop: () => p.stop(),
@@ -38,6 +41,8 @@ function group({ names, setup }) {
   });
   return g;
 }
+
+const ready = async (node) => (await fetch(`${node.url}/readyz`)).text();
 
 // Those lost were on their way at that moment.
 function lostAround(r, at, ms = 250) {
@@ -80,7 +85,8 @@ describe('chaos', { concurrency: true }, () => {
       promises(r);
       lostAround(r, r.times.at);
       assert.deepEqual([r.sum.publisher, r.sum.subscriber], [0, 3]);
-      assert.ok([...r.nodes.values()].every((c) => c.deaf > 0));
+      // what is said until all are back waits for them
+      assert.ok([...r.nodes.values()].every((c) => c.deaf > 0 && c.late > 0));
     });
 
     test('CLIENT KILL TYPE normal: what was not answered', async () => {
@@ -120,6 +126,7 @@ describe('chaos', { concurrency: true }, () => {
       promises(r);
       onlyWhatIsCounted(r);
       assert.equal(r.sum.publisher, 3);
+      assert.ok(r.sum.unanswered < r.sent / 4, 'little is given to a Redis that does not answer');
       for (const n of g.nodes) assert.match(n.log(), /redis_lost .*role=publisher .*reason="?no reply in time/);
     });
   });
@@ -238,9 +245,8 @@ describe('chaos', { concurrency: true }, () => {
     });
 
     test('what is refused is counted, and exactly that is missed', async () => {
-      const r = await g.stage.run('queue full', async (times) => {
+      const r = await g.stage.run('queue full', async () => {
         await g.redis.kill9();
-        times.away = Date.now();
         await until(() => g.nodes.every((n) => /redis_lost .*publisher/.test(n.log())), 5000, 'the loss is noticed');
         await sleep(3000);
         g.redis = await startRedis({ port: g.redis.port });
@@ -260,15 +266,123 @@ describe('chaos', { concurrency: true }, () => {
       const [a] = g.stage.members;
       const r = await g.stage.run('volatile', async () => {
         await g.redis.kill9();
-        await until(() => g.nodes.every((n) => !/"ready"/.test(n.status)), 1, '').catch(() => {});
-        await sleep(300);
+        await until(async () => /degraded/.test(await ready(a.node)), 5000, 'the loss is noticed');
         for (let i = 0; i < 10; i++) a.socket.emit('typing', { room: g.stage.rooms[0] });
-        g.stage.extra = 10;
-        await sleep(200);
+        g.stage.aside = 10;
+        await a.socket.timeout(5000).emitWithAck('hello');
         g.redis = await startRedis({ port: g.redis.port });
       });
-      promises(r, { extra: 10 });
+      promises(r);
       assert.equal(r.nodes.get(a.node).volatile, 10);
+    });
+  });
+
+  describe('behind the balancer', { concurrency: false }, () => {
+    const HARD_STOP_MS = 2500;
+    let cluster;
+    let stage;
+    before(async () => {
+      cluster = await startCluster({
+        nodes: 3, name: 'chaos', set: { 'cluster.lease_ms': 1500 }, env: { BALANCER_HARD_STOP: `${HARD_STOP_MS}ms` },
+      });
+      stage = await Stage.open({ nodes: cluster.nodes, url: cluster.url, perNode: 4, speakers: 2, everyMs: 30 });
+    });
+    after(async () => {
+      stage?.close();
+      await cluster?.stop();
+    });
+
+    const unexplained = (lost) => lost.map((l) =>
+      `${l.member.name} misses ${l.publisher.name} ${l.n} at ${l.at}, away ${JSON.stringify(l.member.away)}`);
+
+    test('a node is killed and started again', async () => {
+      let victim;
+      const r = await stage.run('kill -9 of a node', async (times) => {
+        victim = stage.members[0].node;
+        times.at = Date.now();
+        await victim.kill9();
+        await until(() => stage.members.every((m) => m.ready), 10000, 'its clients are on others');
+        await victim.restart();
+        await sleep(500);
+      });
+      promises(r, { restarted: true });
+      const onItsWay = (l) => l.from === victim && l.at <= r.times.at + 300 && (!l.ok || l.at >= r.times.at - 300);
+      assert.deepEqual(unexplained(r.lost.filter((l) => !wasAway(l) && !onItsWay(l))), []);
+      for (const n of cluster.nodes) {
+        if (n !== victim) assert.equal(r.nodes.get(n).publisher + r.nodes.get(n).subscriber, 0);
+      }
+    });
+
+    test('HAProxy is reloaded', async () => {
+      const r = await stage.run('HAProxy reload', async () => {
+        await cluster.balancer.reload();
+        await sleep(HARD_STOP_MS + 500);
+      });
+      promises(r);
+      assert.deepEqual(unexplained(r.lost.filter((l) => !wasAway(l))), []);
+      // those who poll do not notice; a WebSocket lives as long as its balancer
+      for (const m of stage.members) {
+        assert.equal(m.away.length, m.transports[0] === 'polling' ? 0 : 1, `${m.name} ${m.transports}`);
+      }
+      nothingLost({ ...r, lost: r.lost.filter((l) => l.member.transports[0] === 'polling') });
+    });
+  });
+
+  describe('readiness', { concurrency: false }, () => {
+    const STRICT = { 'cluster.ready_without_redis': false };
+    const state = async (node) => {
+      const r = await fetch(`${node.url}/readyz`);
+      return { code: r.status, ...await r.json() };
+    };
+
+    test('a Redis that accepts and never answers', async () => {
+      const accepted = [];
+      const silent = net.createServer((s) => accepted.push(s.on('error', () => {})));
+      await new Promise((resolve) => { silent.listen(0, '127.0.0.1', resolve); });
+      const { port } = silent.address();
+      const url = `redis://127.0.0.1:${port}`;
+      const [lax, strict] = [await startNode({ redis: url, name: 'lax' }), await startNode({ redis: url, name: 'strict', set: STRICT })];
+      const s = io(lax.url, { transports: ['websocket'], forceNew: true });
+      for (const [node, code] of [[lax, 200], [strict, 503]]) {
+        const now = await state(node);
+        assert.equal(now.code, code);
+        assert.equal(now.status, 'degraded');
+        assert.match(now.why, /Redis/);
+        await node.says(/redis_unreachable .*no greeting in time/, 8000);
+      }
+      await s.timeout(5000).emitWithAck('join room', 'local');
+      assert.equal((await s.timeout(1000 * SLOW).emitWithAck('chat message', { room: 'local', message: 'x' })).ok, true);
+      for (const a of accepted) a.destroy();
+      await new Promise((resolve) => { silent.close(resolve); });
+      const server = await startRedis({ port });
+      for (const node of [lax, strict]) {
+        await until(async () => (await state(node)).status === 'ready', 10000, 'Redis is found');
+        assert.deepEqual(await state(node), { code: 200, status: 'ready', adapter: 'redis' });
+      }
+      s.disconnect();
+      await lax.stop();
+      await strict.stop();
+      await server.kill9();
+    });
+
+    test('503 without Redis: the balancer brings no new clients, and leaves those there are', async () => {
+      const cluster = await startCluster({ nodes: 2, name: 'strict', set: STRICT });
+      const client = () => io(cluster.url, { transports: ['websocket'], forceNew: true, reconnection: false });
+      const s = client();
+      await until(() => s.connected, 5000, 'a client');
+      await s.timeout(5000).emitWithAck('join room', 'local');
+      await cluster.redis.kill9();
+      await until(async () => (await fetch(`${cluster.url}/`)).status === 503, 10000, 'no node takes new clients');
+      const late = client();
+      await until(() => new Promise((resolve) => { late.once('connect_error', () => resolve(true)); }), 5000, 'refused');
+      assert.equal((await s.timeout(1000 * SLOW).emitWithAck('chat message', { room: 'local', message: 'x' })).ok, true);
+      assert.ok(s.connected);
+      await cluster.redis.restart();
+      await until(async () => (await fetch(`${cluster.url}/`)).status === 200, 10000, 'they do again');
+      assert.ok(s.connected);
+      s.disconnect();
+      late.disconnect();
+      await cluster.stop();
     });
   });
 });

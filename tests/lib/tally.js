@@ -14,7 +14,7 @@ class Tally {
     const key = `${publisher.name}/${room}`;
     if (!this.streams.has(key)) this.streams.set(key, { publisher, room, sent: [null] });
     const { sent } = this.streams.get(key);
-    sent.push({ at: Date.now(), ok: true });
+    sent.push({ at: Date.now(), ok: true, from: publisher.node });
     return `${key}/${sent.length - 1}${pad}`;
   }
 
@@ -55,7 +55,7 @@ class Tally {
   result() {
     const r = {
       sent: 0, expected: 0, delivered: 0, doubled: 0, reordered: 0,
-      lost: [], // { publisher, room, n, at, ok, member }
+      lost: [], // { publisher, room, n, at, ok, from, member }
     };
     for (const { sent } of this.streams.values()) r.sent += sent.length - 1;
     for (const m of this.members) {
