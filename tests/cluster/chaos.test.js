@@ -11,7 +11,7 @@ const { io } = require('socket.io-client');
 const { startCluster } = require('../lib/cluster');
 const { startNode, startRedis } = require('../lib/servers');
 const { Proxy } = require('../lib/proxy');
-const { Stage, promises, onlyWhatIsCounted, nothingLost, wasAway, redis, messages } = require('../lib/stage');
+const { Stage, promises, onlyWhatIsCounted, nothingLost, wasAway, wasNotTaken, redis, messages } = require('../lib/stage');
 const { until, sleep, SLOW } = require('../lib/until');
 
 const asNode = (p) => ({
@@ -44,8 +44,8 @@ function group({ names, setup }) {
 
 const ready = async (node) => (await fetch(`${node.url}/readyz`)).text();
 
-// Those lost were on their way at that moment.
-function lostAround(r, at, ms = 250) {
+// Those lost were on their way at that moment, or said before it was noticed.
+function lostAround(r, at, ms = 1000 * SLOW) {
   for (const l of r.lost) {
     assert.ok(Math.abs(l.at - at) <= ms, `${l.publisher.name} ${l.n} was sent ${l.at - at} ms after the break`);
   }
@@ -104,7 +104,7 @@ describe('chaos', { concurrency: true }, () => {
       const r = await g.stage.run('Redis killed', async (times) => {
         times.at = Date.now();
         await g.redis.kill9();
-        await sleep(1500);
+        await g.stage.says(200);
         g.redis = await startRedis({ port: g.redis.port });
       });
       promises(r);
@@ -168,7 +168,7 @@ describe('chaos', { concurrency: true }, () => {
     test('cut off: it misses what the others say meanwhile', async () => {
       const r = await g.stage.run('cut off from Redis', async () => {
         g.proxy.cut();
-        await sleep(1500);
+        await g.stage.says(250);
         g.proxy.mend();
       });
       promises(r);
@@ -176,7 +176,7 @@ describe('chaos', { concurrency: true }, () => {
       missedBy(r, first());
       const c = r.nodes.get(first());
       assert.deepEqual([c.publisher, c.subscriber], [1, 1]);
-      assert.ok(c.deaf >= 1500 && c.late >= 50, JSON.stringify(c));
+      assert.ok(c.deaf > 0 && c.late >= 50, JSON.stringify(c));
     });
 
     test('a black hole: given up after 10 s, and what is found in it later does no harm', async () => {
@@ -192,7 +192,7 @@ describe('chaos', { concurrency: true }, () => {
       missedBy(r, first());
       const c = r.nodes.get(first());
       assert.deepEqual([c.publisher, c.subscriber], [1, 1]);
-      assert.ok(c.deaf >= 10000 && c.unanswered > 0 && c.late > 300, JSON.stringify(c));
+      assert.ok(c.deaf >= 10000 && c.unanswered > 0 && c.late > 50, JSON.stringify(c));
     });
   });
 
@@ -241,14 +241,17 @@ describe('chaos', { concurrency: true }, () => {
   describe('a full queue', { concurrency: false }, () => {
     const g = group({
       names: ['q1', 'q2'],
-      setup: (all) => { all.set = { 'limits.publish_queue_bytes': 20000 }; },
+      setup: (all) => {
+        all.set = { 'limits.publish_queue_bytes': 20000 };
+        all.stageOptions = { everyMs: 5 };
+      },
     });
 
     test('what is refused is counted, and exactly that is missed', async () => {
       const r = await g.stage.run('queue full', async () => {
         await g.redis.kill9();
         await until(() => g.nodes.every((n) => /redis_lost .*publisher/.test(n.log())), 5000, 'the loss is noticed');
-        await sleep(3000);
+        await g.stage.says(500);
         g.redis = await startRedis({ port: g.redis.port });
       });
       promises(r);
@@ -306,8 +309,8 @@ describe('chaos', { concurrency: true }, () => {
         await sleep(500);
       });
       promises(r, { restarted: true });
-      const onItsWay = (l) => l.from === victim && l.at <= r.times.at + 300 && (!l.ok || l.at >= r.times.at - 300);
-      assert.deepEqual(unexplained(r.lost.filter((l) => !wasAway(l) && !onItsWay(l))), []);
+      const onItsWay = (l) => l.from === victim && l.ok && l.at >= r.times.at - 1000 * SLOW;
+      assert.deepEqual(unexplained(r.lost.filter((l) => !wasAway(l) && !wasNotTaken(l) && !onItsWay(l))), []);
       for (const n of cluster.nodes) {
         if (n !== victim) assert.equal(r.nodes.get(n).publisher + r.nodes.get(n).subscriber, 0);
       }
@@ -319,12 +322,12 @@ describe('chaos', { concurrency: true }, () => {
         await sleep(HARD_STOP_MS + 500);
       });
       promises(r);
-      assert.deepEqual(unexplained(r.lost.filter((l) => !wasAway(l))), []);
+      assert.deepEqual(unexplained(r.lost.filter((l) => !wasAway(l) && !wasNotTaken(l))), []);
       // those who poll do not notice; a WebSocket lives as long as its balancer
       for (const m of stage.members) {
         assert.equal(m.away.length, m.transports[0] === 'polling' ? 0 : 1, `${m.name} ${m.transports}`);
       }
-      nothingLost({ ...r, lost: r.lost.filter((l) => l.member.transports[0] === 'polling') });
+      nothingLost({ ...r, lost: r.lost.filter((l) => l.member.transports[0] === 'polling' && !wasNotTaken(l)) });
     });
   });
 

@@ -6,7 +6,7 @@
 class Tally {
   constructor() {
     this.streams = new Map(); // "publisher/room" -> [{ at, ok }], the first unused
-    this.members = []; // { name, node, rooms, heard: "publisher/room" -> [numbers] }
+    this.members = []; // { name, node, rooms, heard: "publisher/room" -> [{ n, at }] }
   }
 
   // The next message of a stream, as text; `pad` makes it longer.
@@ -38,13 +38,13 @@ class Tally {
     const found = /^([^/]*\/[^/]*)\/(\d+)/.exec(text);
     if (!found || !this.streams.has(found[1])) return;
     if (!m.heard.has(found[1])) m.heard.set(found[1], []);
-    m.heard.get(found[1]).push(Number(found[2]));
+    m.heard.get(found[1]).push({ n: Number(found[2]), at: Date.now() });
   }
 
   // All have heard the last message of every stream.
   done() {
     return this.members.every((m) => this.of(m).every(([key, { sent }]) =>
-      sent.length === 1 || m.heard.get(key)?.includes(sent.length - 1)));
+      sent.length === 1 || m.heard.get(key)?.some((h) => h.n === sent.length - 1)));
   }
 
   of(m) {
@@ -54,25 +54,38 @@ class Tally {
   // Numbers of messages, and of deliveries: one message to each member.
   result() {
     const r = {
-      sent: 0, expected: 0, delivered: 0, doubled: 0, reordered: 0,
-      lost: [], // { publisher, room, n, at, ok, from, member }
+      sent: 0, accepted: 0, expected: 0, delivered: 0, doubled: 0, reordered: 0,
+      // { publisher, room, n, at, ok, from, member }, and when the member heard
+      // the one before and the one after
+      lost: [],
     };
-    for (const { sent } of this.streams.values()) r.sent += sent.length - 1;
+    for (const { sent } of this.streams.values()) {
+      r.sent += sent.length - 1;
+      r.accepted += sent.filter((e) => e?.ok).length;
+    }
     for (const m of this.members) {
       for (const [key, { publisher, room, sent }] of this.of(m)) {
-        const numbers = m.heard.get(key) || [];
-        const seen = new Set();
+        const heardAt = new Map();
         let highest = 0;
-        for (const n of numbers) {
-          if (seen.has(n)) r.doubled += 1;
+        for (const { n, at } of m.heard.get(key) || []) {
+          if (heardAt.has(n)) r.doubled += 1;
           else if (n < highest) r.reordered += 1;
-          seen.add(n);
+          if (!heardAt.has(n)) heardAt.set(n, at);
           highest = Math.max(highest, n);
         }
         r.expected += sent.length - 1;
-        r.delivered += seen.size;
+        r.delivered += heardAt.size;
+        let before = 0;
+        let gap = [];
         for (let n = 1; n < sent.length; n++) {
-          if (!seen.has(n)) r.lost.push({ publisher, room, n, ...sent[n], member: m.member });
+          if (heardAt.has(n)) {
+            for (const l of gap) l.after = heardAt.get(n);
+            gap = [];
+            before = heardAt.get(n);
+          } else {
+            gap.push({ publisher, room, n, ...sent[n], member: m.member, before, after: Infinity });
+            r.lost.push(gap.at(-1));
+          }
         }
       }
     }
