@@ -51,9 +51,11 @@ static void publish(struct adapter *a, const struct packet *p,
     int rc = wire_classic_encode(&c->tape, uid, p, b, &c->payload);
     if (rc == 0) {
         redis_pubsub_publish(c->pubsub, buf_str(&c->channel),
-                             buf_str(&c->payload), !b->is_volatile);
+                             buf_str(&c->payload),
+                             b->is_volatile ? PUBLISH_VOLATILE : PUBLISH_KEPT);
     } else {
-        metrics_add(M_REDIS_LOST, 1);
+        metrics_add(M_REDIS_OUTGOING, 1);
+        metrics_add(M_LOST_UNFIT, 1);
         if (log_allow(&c->bad_gate, loop_now(c->loop), LOGS_PER_MINUTE))
             log_warn("redis_publish_lost", "why=%s bytes=%u",
                      log_safe(str_of(err_text(rc))), p->data->len);
@@ -95,6 +97,7 @@ bool adapter_receive(struct adapter *a, struct str channel, struct str payload)
     struct wire_message m;
     int rc = wire_classic_decode(payload, a->nsp, &c->limits, &m);
     if (rc == 0) {
+        metrics_add(M_REDIS_DELIVERED, 1);
         struct broadcast b = {.rooms = m.rooms,
                               .n_rooms = m.n_rooms,
                               .except = m.except,
@@ -105,7 +108,7 @@ bool adapter_receive(struct adapter *a, struct str channel, struct str payload)
         cluster_bad_message(c, channel, rc);
     }
     wire_message_fini(&m);
-    return true;
+    return rc != ERR_STATE;
 }
 
 /* ---- members ------------------------------------------------------------- */

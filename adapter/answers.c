@@ -296,12 +296,16 @@ void answers_receive(struct adapter *a, struct str channel, struct str payload)
         return;
     }
     int rc = wire_request_decode(payload, a->nsp, &c->limits, &c->space, &r);
-    if (rc == 0 && is_own(a, r.uid))
+    if (rc == 0 && is_own(a, r.uid)) {
         metrics_add(M_REDIS_OWN, 1);
-    else if (rc == 0)
+    } else if (rc == 0) {
+        metrics_add(M_CLUSTER_RECEIVED, 1);
         handle(a, &r);
-    else if (rc != ERR_STATE)
+    } else if (rc == ERR_STATE) {
+        metrics_add(M_REDIS_NO_ROOM, 1);
+    } else {
         cluster_bad_message(c, channel, rc);
+    }
     wire_request_fini(&r);
     wire_space_trim(&c->space);
 }

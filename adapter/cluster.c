@@ -57,7 +57,7 @@ static void on_presence_send(void *owner, struct str message)
 {
     struct cluster *c = owner;
     redis_pubsub_publish(c->pubsub, buf_str(&c->presence_channel), message,
-                         true);
+                         PUBLISH_REPEATED);
 }
 
 static void on_presence_event(void *owner, struct str nsp, struct str group,
@@ -133,6 +133,8 @@ static void on_message(void *owner, struct str pattern, struct str channel,
     int rc = presence_receive(c->presence, payload, loop_now(c->loop));
     if (rc < 0)
         cluster_bad_message(c, channel, rc);
+    else
+        metrics_add(M_PRESENCE_RECEIVED, 1);
     arm_presence(c);
 }
 
@@ -290,10 +292,8 @@ void cluster_metrics(struct cluster *c)
     map_each(&c->by_nsp, add_rooms, &rooms);
     metrics_set(M_ROOMS, rooms);
     metrics_set(M_PRESENCE_PEERS, presence_peers(c->presence));
-    metrics_set(M_REDIS_UP, c->pubsub && redis_pubsub_usable(c->pubsub));
-    metrics_set(M_REDIS_QUEUED, c->pubsub ? redis_pubsub_queued(c->pubsub) : 0);
-    metrics_set(M_REDIS_SUBSCRIPTIONS,
-                c->pubsub ? redis_pubsub_subscriptions(c->pubsub) : 0);
+    if (c->pubsub)
+        redis_pubsub_metrics(c->pubsub);
     if (c->recovery)
         recovery_metrics(c->recovery);
 }

@@ -24,6 +24,7 @@ enum {
      * end with every byte that comes. */
     LINE_MAX_BYTES = 16 * 1024,
     REASON_MAX = 160,
+    SELF_MAX = 64, /* of a client's id or address, as Redis writes them */
     LOGS_PER_MINUTE = 4,
 };
 
@@ -83,6 +84,10 @@ struct redis {
     uint32_t first, count, cap;
     size_t unanswered;
 
+    /* How Redis knows the last connection that was up; empty: it is not
+     * known. */
+    char self_id[SELF_MAX], self_address[SELF_MAX];
+
     uint32_t failures; /* in a row */
     uint64_t up_ms, heard_ms, asked_ms;
     char reason[REASON_MAX];
@@ -129,6 +134,18 @@ size_t redis_unanswered(const struct redis *r)
     return r->count;
 }
 
+/* When the silence began: with what was last heard, or with the question. */
+static uint64_t silent_since(const struct redis *r)
+{
+    return r->count > 0 && r->asked_ms > r->heard_ms ? r->asked_ms
+                                                     : r->heard_ms;
+}
+
+uint64_t redis_owes_ms(const struct redis *r)
+{
+    return r->count > 0 ? loop_now(r->loop) - silent_since(r) : 0;
+}
+
 /* ---- states -------------------------------------------------------------- */
 
 static uint64_t backoff_ms(uint32_t failures)
@@ -160,6 +177,11 @@ static void set_state(struct redis *r, enum state to)
 bool redis_is_up(const struct redis *r)
 {
     return r->state == UP;
+}
+
+uint64_t redis_heard_ms(const struct redis *r)
+{
+    return r->heard_ms;
 }
 
 static void let_go(struct redis *r)
@@ -203,8 +225,6 @@ static void lose(struct redis *r, const char *reason)
     log_loss(r, was_up, stable);
     set_state(r, WAITING);
     r->failures++;
-    if (was_up)
-        metrics_add(M_REDIS_RECONNECTS, 1);
     while (r->count > 0 && r->state == WAITING) {
         struct pending p = take(r);
         if (p.done)
@@ -453,6 +473,45 @@ static void on_ready(void *arg, const struct redis_reply *reply)
     r->ops->on_up(r->owner);
 }
 
+/* The value of `key` ("id=") in a line of CLIENT INFO. */
+static void copy_field(char out[SELF_MAX], struct str line, const char *key)
+{
+    struct str field;
+    size_t n = strlen(key);
+    out[0] = '\0';
+    while (str_next(&line, ' ', &field)) {
+        if (field.len > n && field.len < n + SELF_MAX &&
+            memcmp(field.p, key, n) == 0) {
+            (void)snprintf(out, SELF_MAX, "%.*s", STR_ARG(str_from(field, n)));
+            return;
+        }
+    }
+}
+
+static void on_self(void *arg, const struct redis_reply *reply)
+{
+    struct redis *r = arg;
+    if (!reply)
+        return;
+    struct str line = reply->type == REPLY_TEXT ? reply->text : STR("");
+    copy_field(r->self_id, line, "id=");
+    copy_field(r->self_address, line, "addr=");
+}
+
+/* What was written to the connection before may still wait in Redis or on the
+ * way, to be executed whenever that wakes up: behind our next commands, if
+ * nobody ends it. The address is there because ids begin anew with each Redis:
+ * that id may be somebody else by now. */
+static void end_predecessor(struct redis *r)
+{
+    if (!r->self_id[0] || !r->self_address[0])
+        return;
+    struct str kill[] = {STR("CLIENT"), STR("KILL"),
+                         STR("ID"),     str_of(r->self_id),
+                         STR("ADDR"),   str_of(r->self_address)};
+    order(r, kill, 6, ignore_reply, NULL);
+}
+
 /* All in one go: replies come in order, and the first refusal ends it. The
  * last one also tells whether Redis has loaded its data and serves. */
 static void on_connect(struct stream *s, void *owner)
@@ -480,6 +539,9 @@ static void on_connect(struct stream *s, void *owner)
     /* Only to be found in CLIENT LIST; some services do not allow it. */
     struct str name[] = {STR("CLIENT"), STR("SETNAME"), str_of(r->client_name)};
     order(r, name, 3, ignore_reply, NULL);
+    end_predecessor(r);
+    struct str self[] = {STR("CLIENT"), STR("INFO")};
+    order(r, self, 2, on_self, r);
     struct str ping = STR("PING");
     order(r, &ping, 1, on_ready, r);
 }
@@ -520,9 +582,7 @@ static void start(struct redis *r)
 static void watch(struct redis *r)
 {
     uint64_t now = loop_now(r->loop);
-    uint64_t since = r->heard_ms;
-    if (r->count > 0 && r->asked_ms > since)
-        since = r->asked_ms;
+    uint64_t since = silent_since(r);
     uint64_t limit = r->count > 0 ? REPLY_MS : IDLE_MS;
     if (now - since >= limit && r->count > 0) {
         lose(r, "no reply in time");

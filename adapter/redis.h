@@ -13,7 +13,10 @@
  * Commands are answered in order. A connection with an on_message may subscribe
  * and gets what is published besides the replies; it must then send nothing but
  * subscriptions, one channel per command. Commands that were not answered when
- * a connection is lost have perhaps been executed: nothing is sent again. */
+ * a connection is lost have perhaps been executed: nothing is sent again. And
+ * none of them is executed any more once the next connection is up: its first
+ * command ends the lost one, of which Redis may not know yet that it is lost
+ * (from Redis 6.2 on, and where CLIENT KILL and CLIENT INFO are allowed). */
 #ifndef CONFAB_ADAPTER_REDIS_H
 #define CONFAB_ADAPTER_REDIS_H
 
@@ -70,6 +73,8 @@ struct redis *redis_new(struct loop *l, struct resolver *resolver,
  * follows. NULL is allowed. */
 void redis_free(struct redis *r);
 bool redis_is_up(const struct redis *r);
+/* When something last came from it, on the loop's clock. */
+uint64_t redis_heard_ms(const struct redis *r);
 /* Gives the connection up as if it had been lost, and starts again. */
 void redis_drop(struct redis *r, const char *reason);
 
@@ -86,5 +91,7 @@ bool redis_command(struct redis *r, const struct str *argv, size_t argc,
 /* Bytes and number of the commands that wait for their replies. */
 size_t redis_unanswered_bytes(const struct redis *r);
 size_t redis_unanswered(const struct redis *r);
+/* For how long it has owed a reply and said nothing at all; 0: it owes none. */
+uint64_t redis_owes_ms(const struct redis *r);
 
 #endif

@@ -1,62 +1,27 @@
 #include "adapter/redis_pubsub.h"
 
-#include <assert.h>
-
-#include "common/bytesq.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/metrics.h"
 
-enum {
-    /* Sent and not answered: what may be lost without trace when a connection
-     * breaks. Enough to keep a fast link busy. */
-    WINDOW_BYTES = 256 * 1024,
-    /* Longer than the longest wait between two attempts of another node. */
-    SETTLE_MS = 3500,
-    SETTLE_POLL_MS = 100,
-    LOGS_PER_MINUTE = 4,
-};
-
-struct redis_count {
-    struct list link;
-    redis_count_fn *fn; /* NULL: cancelled */
-    void *arg;
-};
-
 struct redis_pubsub {
     struct loop *loop;
-    struct redis_pubsub_settings settings;
     const struct redis_pubsub_ops *ops;
     void *owner;
     struct resolver *resolver;
-    struct redis *pub, *sub;
-
+    struct publisher *pub;
+    struct redis *sub;
     struct interest *interest;
     bool usable; /* as last reported */
-
-    struct list counts; /* whose replies are to come */
-
-    struct bytesq queue; /* commands */
-    bool open;           /* may send: up, and the others are back */
-    bool opened_before;
-    struct timer settle;
-    uint64_t settle_until_ms;
-    char *settle_channel;
-    size_t settle_nodes;
-
-    /* Since the gate was closed, to be told once when it opens. */
-    struct {
-        uint64_t since_ms;
-        uint64_t queued, refused, unanswered, dropped;
-    } gap;
-    struct log_gate gate;
+    bool subscribed_before;
+    uint64_t deaf_since_ms; /* when the subscriber was last heard */
 };
 
-/* ---- subscribing --------------------------------------------------------- */
+/* ---- the subscriber ------------------------------------------------------ */
 
 static void update_usable(struct redis_pubsub *ps)
 {
-    bool usable = redis_is_up(ps->pub) && redis_is_up(ps->sub) &&
+    bool usable = publisher_is_up(ps->pub) && redis_is_up(ps->sub) &&
                   interest_settled(ps->interest);
     if (usable == ps->usable)
         return;
@@ -64,8 +29,22 @@ static void update_usable(struct redis_pubsub *ps)
     ps->ops->on_usable(ps->owner, usable);
 }
 
+/* What others published meanwhile is lost to this node; how much that was,
+ * nobody knows. */
+static void tell_deafness(struct redis_pubsub *ps)
+{
+    if (!ps->subscribed_before) {
+        ps->subscribed_before = true;
+        return;
+    }
+    uint64_t ms = loop_now(ps->loop) - ps->deaf_since_ms;
+    metrics_add(M_REDIS_DEAF_MS, ms);
+    log_warn("redis_deaf", "ms=%llu", (unsigned long long)ms);
+}
+
 static void on_settled(void *owner)
 {
+    tell_deafness(owner);
     update_usable(owner);
 }
 
@@ -80,8 +59,13 @@ static void on_sub_down(void *owner, const char *reason)
 {
     (void)reason;
     struct redis_pubsub *ps = owner;
+    metrics_add(M_REDIS_SUBSCRIBER_LOST, 1);
+    /* Lost again before all was subscribed: it is the same silence. */
+    if (interest_settled(ps->interest))
+        ps->deaf_since_ms = redis_heard_ms(ps->sub);
     interest_down(ps->interest);
     update_usable(ps);
+    publisher_doubt(ps->pub);
 }
 
 static void on_message(void *owner, struct str pattern, struct str channel,
@@ -110,9 +94,9 @@ int redis_pubsub_wait(struct redis_pubsub *ps, struct str channel,
     return interest_wait(ps->interest, channel, kind, w);
 }
 
-size_t redis_pubsub_subscriptions(const struct redis_pubsub *ps)
+bool redis_pubsub_hears(const struct redis_pubsub *ps, struct str channel)
 {
-    return interest_count(ps->interest);
+    return interest_has(ps->interest, channel, REDIS_CHANNEL);
 }
 
 bool redis_pubsub_usable(const struct redis_pubsub *ps)
@@ -120,235 +104,45 @@ bool redis_pubsub_usable(const struct redis_pubsub *ps)
     return ps->usable;
 }
 
-bool redis_pubsub_hears(const struct redis_pubsub *ps, struct str channel)
+/* ---- the publisher ------------------------------------------------------- */
+
+void redis_pubsub_publish(struct redis_pubsub *ps, struct str channel,
+                          struct str payload, enum publish_kind kind)
 {
-    return interest_has(ps->interest, channel, REDIS_CHANNEL);
+    publisher_publish(ps->pub, channel, payload, kind);
 }
 
-/* ---- counting ------------------------------------------------------------ */
-
-/* The number in a reply to PUBSUB NUMSUB; -1: there is none. */
-static int64_t numsub(const struct redis_reply *reply)
+void redis_pubsub_expect(struct redis_pubsub *ps, struct str channel,
+                         size_t nodes)
 {
-    if (!reply || reply->type != REPLY_ARRAY || reply->n != 2 ||
-        reply->items[1].type != REPLY_INTEGER)
-        return -1;
-    return reply->items[1].integer;
+    publisher_expect(ps->pub, channel, nodes);
 }
 
-static void on_counted(void *arg, const struct redis_reply *reply)
+bool redis_pubsub_sends(const struct redis_pubsub *ps)
 {
-    struct redis_count *n = arg;
-    list_remove(&n->link);
-    if (n->fn)
-        n->fn(n->arg, numsub(reply));
-    mem_free(n);
-}
-
-static bool ask_numsub(struct redis_pubsub *ps, struct str channel,
-                       redis_reply_fn *fn, void *arg)
-{
-    struct str argv[] = {STR("PUBSUB"), STR("NUMSUB"), channel};
-    return redis_command(ps->pub, argv, 3, fn, arg);
+    return publisher_sends(ps->pub);
 }
 
 struct redis_count *redis_pubsub_count(struct redis_pubsub *ps,
                                        struct str channel, redis_count_fn *fn,
                                        void *arg)
 {
-    struct redis_count *n = mem_zalloc(sizeof(*n));
-    n->fn = fn;
-    n->arg = arg;
-    list_insert(&ps->counts, &n->link);
-    if (ask_numsub(ps, channel, on_counted, n))
-        return n;
-    list_remove(&n->link);
-    mem_free(n);
-    return NULL;
+    return publisher_count(ps->pub, channel, fn, arg);
 }
 
-void redis_pubsub_count_cancel(struct redis_count *n)
+void redis_pubsub_metrics(const struct redis_pubsub *ps)
 {
-    n->fn = NULL;
-}
-
-/* ---- publishing ---------------------------------------------------------- */
-
-static void drain(struct redis_pubsub *ps);
-
-static void on_published(void *arg, const struct redis_reply *reply)
-{
-    struct redis_pubsub *ps = arg;
-    if (!reply) {
-        metrics_add(M_REDIS_LOST, 1);
-        ps->gap.unanswered++;
-        return;
-    }
-    if (reply->type == REPLY_ERROR) {
-        metrics_add(M_REDIS_LOST, 1);
-        if (log_allow(&ps->gate, loop_now(ps->loop), LOGS_PER_MINUTE))
-            log_warn("redis_publish_refused", "reply=%s",
-                     log_safe(reply->text));
-    } else {
-        metrics_add(M_REDIS_PUBLISHED, 1);
-    }
-    drain(ps);
-}
-
-static bool window_takes(const struct redis_pubsub *ps, size_t bytes)
-{
-    size_t used = redis_unanswered_bytes(ps->pub);
-    return used == 0 || used + bytes <= WINDOW_BYTES;
-}
-
-static void drain(struct redis_pubsub *ps)
-{
-    while (ps->open && !bytesq_empty(&ps->queue)) {
-        struct iovec first;
-        (void)bytesq_iov(&ps->queue, &first, 1);
-        if (!window_takes(ps, first.iov_len))
-            return;
-        struct bytes *b = bytesq_take(&ps->queue);
-        (void)redis_send(ps->pub, b, on_published, ps);
-        bytes_unref(b);
-    }
-}
-
-static void refuse(struct redis_pubsub *ps, const char *why, size_t bytes)
-{
-    metrics_add(M_REDIS_LOST, 1);
-    if (!ps->open)
-        ps->gap.refused++;
-    else if (log_allow(&ps->gate, loop_now(ps->loop), LOGS_PER_MINUTE))
-        log_warn("redis_publish_lost", "why=%s bytes=%zu", why, bytes);
-}
-
-void redis_pubsub_publish(struct redis_pubsub *ps, struct str channel,
-                          struct str payload, bool keep)
-{
-    if (payload.len > ps->settings.max_message_bytes) {
-        /* The other nodes would not take it. */
-        refuse(ps, "too-large", payload.len);
-        return;
-    }
-    if (!keep && !(ps->open && bytesq_empty(&ps->queue) &&
-                   window_takes(ps, payload.len))) {
-        metrics_add(M_REDIS_LOST, 1);
-        ps->gap.dropped += !ps->open;
-        return;
-    }
-    struct str argv[] = {STR("PUBLISH"), channel, payload};
-    struct bytes *b = redis_format(argv, 3);
-    if (ps->open && bytesq_empty(&ps->queue) && window_takes(ps, b->len)) {
-        (void)redis_send(ps->pub, b, on_published, ps);
-    } else if (ps->queue.bytes + b->len > ps->settings.queue_bytes) {
-        refuse(ps, "queue-full", payload.len);
-    } else {
-        bytesq_push(&ps->queue, b);
-        ps->gap.queued += !ps->open;
-    }
-    bytes_unref(b);
-}
-
-bool redis_pubsub_sends(const struct redis_pubsub *ps)
-{
-    return ps->open;
-}
-
-size_t redis_pubsub_queued(const struct redis_pubsub *ps)
-{
-    return ps->queue.bytes;
-}
-
-/* ---- the gate ------------------------------------------------------------ */
-
-static void open_gate(struct redis_pubsub *ps)
-{
-    uint64_t ms = loop_now(ps->loop) - ps->gap.since_ms;
-    uint64_t given_up = ps->gap.refused + ps->gap.unanswered + ps->gap.dropped;
-    ps->open = true;
-    timer_stop(&ps->settle);
-    /* That the first messages wait for the first connection is no news. */
-    if (given_up || (ps->gap.queued && ps->opened_before))
-        log_warn("redis_gap",
-                 "ms=%llu sent_late=%llu refused=%llu unanswered=%llu "
-                 "volatile_dropped=%llu",
-                 (unsigned long long)ms, (unsigned long long)ps->gap.queued,
-                 (unsigned long long)ps->gap.refused,
-                 (unsigned long long)ps->gap.unanswered,
-                 (unsigned long long)ps->gap.dropped);
-    memset(&ps->gap, 0, sizeof(ps->gap));
-    ps->opened_before = true;
-    drain(ps);
-}
-
-static void on_nodes(void *arg, const struct redis_reply *reply)
-{
-    struct redis_pubsub *ps = arg;
-    if (!reply || ps->open)
-        return;
-    int64_t nodes = numsub(reply);
-    /* Whoever may not count, does not wait. */
-    if (nodes < 0 || nodes >= (int64_t)ps->settle_nodes ||
-        loop_now(ps->loop) >= ps->settle_until_ms)
-        open_gate(ps);
-    else
-        loop_timer(ps->loop, &ps->settle, SETTLE_POLL_MS);
-}
-
-static void count_nodes(struct redis_pubsub *ps)
-{
-    if (!ps->settle_channel) {
-        open_gate(ps);
-        return;
-    }
-    (void)ask_numsub(ps, str_of(ps->settle_channel), on_nodes, ps);
-}
-
-static void on_settle(struct timer *t)
-{
-    count_nodes(container_of(t, struct redis_pubsub, settle));
-}
-
-static void on_pub_up(void *owner)
-{
-    struct redis_pubsub *ps = owner;
-    ps->settle_until_ms = loop_now(ps->loop) + SETTLE_MS;
-    count_nodes(ps);
-    update_usable(ps);
-}
-
-static void close_gate(struct redis_pubsub *ps)
-{
-    ps->open = false;
-    timer_stop(&ps->settle);
-}
-
-static void on_pub_down(void *owner, const char *reason)
-{
-    (void)reason;
-    struct redis_pubsub *ps = owner;
-    /* A return that never got as far as the gate belongs to the same gap. */
-    if (ps->open)
-        ps->gap.since_ms = loop_now(ps->loop);
-    close_gate(ps);
-    update_usable(ps);
-}
-
-void redis_pubsub_expect(struct redis_pubsub *ps, struct str channel,
-                         size_t nodes)
-{
-    mem_free(ps->settle_channel);
-    ps->settle_channel = mem_strndup(channel.p, channel.len);
-    ps->settle_nodes = nodes;
+    metrics_set(M_REDIS_UP, ps->usable);
+    metrics_set(M_REDIS_SUBSCRIPTIONS, interest_count(ps->interest));
+    publisher_metrics(ps->pub);
 }
 
 /* ---- life ---------------------------------------------------------------- */
 
-static const struct redis_ops pub_ops = {
-    .on_up = on_pub_up,
-    .on_down = on_pub_down,
-};
+static void on_publisher(void *owner)
+{
+    update_usable(owner);
+}
 
 static const struct redis_ops sub_ops = {
     .on_up = on_sub_up,
@@ -363,20 +157,20 @@ struct redis_pubsub *redis_pubsub_new(struct loop *l,
 {
     struct redis_pubsub *ps = mem_zalloc(sizeof(*ps));
     ps->loop = l;
-    ps->settings = *s;
     ps->ops = ops;
     ps->owner = owner;
     ps->resolver = resolver_new(l);
-    ps->gap.since_ms = loop_now(l);
-    list_init(&ps->counts);
-    bytesq_init(&ps->queue);
-    timer_init(&ps->settle, on_settle);
+    struct publisher_settings publisher = {
+        .url = s->url,
+        .client_name = s->client_name,
+        .queue_bytes = s->queue_bytes,
+        .max_message_bytes = s->max_message_bytes,
+    };
+    ps->pub = publisher_new(l, ps->resolver, &publisher, on_publisher, ps);
     struct redis_settings rs = {.url = s->url,
-                                .role = "publisher",
+                                .role = "subscriber",
                                 .client_name = s->client_name,
                                 .max_bytes = s->max_message_bytes};
-    ps->pub = redis_new(l, ps->resolver, &rs, &pub_ops, ps);
-    rs.role = "subscriber";
     ps->sub = redis_new(l, ps->resolver, &rs, &sub_ops, ps);
     ps->interest = interest_new(l, ps->sub, on_settled, ps);
     return ps;
@@ -386,14 +180,9 @@ void redis_pubsub_free(struct redis_pubsub *ps)
 {
     if (!ps)
         return;
-    close_gate(ps);
     interest_free(ps->interest);
-    redis_free(ps->pub);
+    publisher_free(ps->pub);
     redis_free(ps->sub);
     resolver_free(ps->resolver);
-    for (struct list *n; (n = list_pop(&ps->counts));)
-        mem_free(container_of(n, struct redis_count, link));
-    bytesq_fini(&ps->queue);
-    mem_free(ps->settle_channel);
     mem_free(ps);
 }

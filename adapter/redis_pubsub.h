@@ -1,20 +1,18 @@
-/* The two connections to Redis that a node has, as one thing: a publisher and a
- * subscriber, what is subscribed, and what could not be published yet.
+/* The two connections to Redis that a node has, as one thing: a publisher
+ * (publisher.h) and a subscriber, with what is subscribed.
  *
- * After a loss everything is subscribed again. What is published while the
- * publisher is away, or slower than we are, waits in a queue that is bounded in
- * bytes and keeps its order. It is not sent in the moment of the return, when
- * the other nodes may still be on their way back and nobody would hear it, but
- * when as many of them as before have subscribed again, or after some seconds.
- * What was under way when a connection broke may or may not have arrived: it is
- * not sent again, and counted as lost. */
+ * After a loss everything is subscribed again. What others publish while the
+ * subscriber is away is lost to this node, and nobody can say how much it was:
+ * each such time is logged once, and counted in milliseconds. Redis itself ends
+ * a subscriber that reads too slowly (client-output-buffer-limit): nothing
+ * waits here between the socket and the clients, whose queues are bounded. */
 #ifndef CONFAB_ADAPTER_REDIS_PUBSUB_H
 #define CONFAB_ADAPTER_REDIS_PUBSUB_H
 
 #include "adapter/interest.h"
+#include "adapter/publisher.h"
 
 struct redis_pubsub;
-struct redis_count;
 
 struct redis_pubsub_ops {
     /* It became usable, or is no longer. */
@@ -41,22 +39,11 @@ void redis_pubsub_free(struct redis_pubsub *ps);
 /* Both connections are up and everything that was wanted when the subscriber
  * came up is subscribed; a later subscription does not change that. */
 bool redis_pubsub_usable(const struct redis_pubsub *ps);
-/* Bytes that wait to be published. */
-size_t redis_pubsub_queued(const struct redis_pubsub *ps);
+/* Sets the gauges. */
+void redis_pubsub_metrics(const struct redis_pubsub *ps);
 
-/* What is published now goes to Redis now. */
-bool redis_pubsub_sends(const struct redis_pubsub *ps);
 /* What others publish on this exact channel arrives here. */
 bool redis_pubsub_hears(const struct redis_pubsub *ps, struct str channel);
-
-/* Asks how many connections subscribe the exact channel. NULL: it cannot be
- * asked now. `fn` is called once, never inside the call, unless it is cancelled
- * first; -1: the answer did not come. Freeing `ps` cancels, too. */
-typedef void redis_count_fn(void *arg, int64_t subscribers);
-struct redis_count *redis_pubsub_count(struct redis_pubsub *ps,
-                                       struct str channel, redis_count_fn *fn,
-                                       void *arg);
-void redis_pubsub_count_cancel(struct redis_count *n);
 
 /* Users of channels, and who waits for one: interest.h. */
 void redis_pubsub_subscribe(struct redis_pubsub *ps, struct str channel,
@@ -65,15 +52,15 @@ void redis_pubsub_unsubscribe(struct redis_pubsub *ps, struct str channel,
                               enum redis_kind kind);
 MUST_CHECK int redis_pubsub_wait(struct redis_pubsub *ps, struct str channel,
                                  enum redis_kind kind, struct interest_wait *w);
-size_t redis_pubsub_subscriptions(const struct redis_pubsub *ps);
 
-/* `keep`: waits when it cannot be sent now; otherwise it is dropped then. What
- * is given up is counted and logged once per outage. */
+/* As publisher.h says, to which these belong. */
 void redis_pubsub_publish(struct redis_pubsub *ps, struct str channel,
-                          struct str payload, bool keep);
-/* All nodes, this one included, subscribe `channel` exactly: how many of them
- * there were when last seen tells when they are back. */
+                          struct str payload, enum publish_kind kind);
 void redis_pubsub_expect(struct redis_pubsub *ps, struct str channel,
                          size_t nodes);
+bool redis_pubsub_sends(const struct redis_pubsub *ps);
+struct redis_count *redis_pubsub_count(struct redis_pubsub *ps,
+                                       struct str channel, redis_count_fn *fn,
+                                       void *arg);
 
 #endif

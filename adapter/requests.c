@@ -14,10 +14,11 @@ void requests_publish(struct adapter *a, struct str channel, struct buf *out,
     if (rc == 0 && out->full)
         rc = ERR_LIMIT;
     if (rc == 0) {
-        redis_pubsub_publish(c->pubsub, channel, buf_str(out), true);
+        redis_pubsub_publish(c->pubsub, channel, buf_str(out), PUBLISH_KEPT);
         return;
     }
-    metrics_add(M_REDIS_LOST, 1);
+    metrics_add(M_REDIS_OUTGOING, 1);
+    metrics_add(M_LOST_UNFIT, 1);
     if (log_allow(&c->bad_gate, loop_now(c->loop), LOGS_PER_MINUTE))
         log_warn("redis_publish_lost", "why=%s channel=%s",
                  log_safe(str_of(err_text(rc))), log_safe(channel));
@@ -199,7 +200,8 @@ static int ask_receivers(struct adapter *a, struct question *q,
         metrics_add(M_QUESTIONS, 1);
         redis_pubsub_publish(a->cluster->pubsub,
                              buf_str(&a->requests.requests.name), buf_str(&out),
-                             !r->opts.is_volatile);
+                             r->opts.is_volatile ? PUBLISH_VOLATILE
+                                                 : PUBLISH_KEPT);
         question_ask(q, NULL, r->timeout_ms);
     } else {
         question_cancel(q);
@@ -267,7 +269,8 @@ static void publish_question(void *owner, struct str request)
     struct adapter *a = owner;
     metrics_add(M_QUESTIONS, 1);
     redis_pubsub_publish(a->cluster->pubsub,
-                         buf_str(&a->requests.requests.name), request, true);
+                         buf_str(&a->requests.requests.name), request,
+                         PUBLISH_KEPT);
 }
 
 static const struct questions_ops questions_ops = {
@@ -384,6 +387,8 @@ static void receive_response(struct adapter *a, struct str channel,
         metrics_add(M_REDIS_NOT_ASKED, 1);
     if (rc < 0)
         cluster_bad_message(c, channel, rc);
+    else
+        metrics_add(M_CLUSTER_RECEIVED, q != NULL);
     wire_response_fini(&r);
     wire_space_trim(&c->space);
 }
@@ -438,7 +443,7 @@ void requests_fini(struct adapter *a)
     questions_fini(&rs->questions);
     answers_forget(a);
     if (rs->count)
-        redis_pubsub_count_cancel(rs->count);
+        redis_count_cancel(rs->count);
     unsubscribe(a, &rs->requests, REDIS_COUNTED);
     unsubscribe(a, &rs->responses, REDIS_CHANNEL);
     unsubscribe(a, &rs->own_responses, REDIS_CHANNEL);

@@ -100,10 +100,41 @@
       "sessions ended, by reason")                                             \
     X(M_REDIS_UP, GAUGE, "confab_redis_up",                                    \
       "1 while both connections to Redis work")                                \
-    X(M_REDIS_RECONNECTS, COUNTER, "confab_redis_reconnects_total",            \
+    X(M_REDIS_PUBLISHER_LOST, COUNTER,                                         \
+      "confab_redis_reconnects_total{role=\"publisher\"}",                     \
       "connections to Redis that were lost")                                   \
+    X(M_REDIS_SUBSCRIBER_LOST, COUNTER,                                        \
+      "confab_redis_reconnects_total{role=\"subscriber\"}",                    \
+      "connections to Redis that were lost")                                   \
+    X(M_REDIS_DEAF_MS, COUNTER, "confab_redis_deaf_ms_total",                  \
+      "milliseconds until the subscriber was back: what others published in "  \
+      "them may be lost here")                                                 \
+    X(M_REDIS_OUTGOING, COUNTER, "confab_redis_outgoing_total",                \
+      "messages for other servers: each is published, lost, queued or "        \
+      "unanswered")                                                            \
     X(M_REDIS_PUBLISHED, COUNTER, "confab_redis_published_total",              \
-      "messages published")                                                    \
+      "messages for other servers that Redis has taken")                       \
+    X(M_REDIS_LATE, COUNTER, "confab_redis_published_late_total",              \
+      "of these, messages that waited for Redis to come back")                 \
+    X(M_LOST_FULL, COUNTER, "confab_redis_publish_lost_total{why=\"full\"}",   \
+      "messages for other servers that were given up")                         \
+    X(M_LOST_UNANSWERED, COUNTER,                                              \
+      "confab_redis_publish_lost_total{why=\"unanswered\"}",                   \
+      "messages for other servers that were given up")                         \
+    X(M_LOST_VOLATILE, COUNTER,                                                \
+      "confab_redis_publish_lost_total{why=\"volatile\"}",                     \
+      "messages for other servers that were given up")                         \
+    X(M_LOST_REFUSED, COUNTER,                                                 \
+      "confab_redis_publish_lost_total{why=\"refused\"}",                      \
+      "messages for other servers that were given up")                         \
+    X(M_LOST_UNFIT, COUNTER, "confab_redis_publish_lost_total{why=\"unfit\"}", \
+      "messages for other servers that were given up")                         \
+    X(M_REDIS_QUEUED_MESSAGES, GAUGE, "confab_redis_queued_messages",          \
+      "messages waiting to be published")                                      \
+    X(M_REDIS_QUEUED, GAUGE, "confab_redis_queued_bytes",                      \
+      "their bytes, and those of presence")                                    \
+    X(M_REDIS_UNANSWERED, GAUGE, "confab_redis_unanswered_messages",           \
+      "messages sent to Redis that it has not confirmed yet")                  \
     X(M_REDIS_RECEIVED, COUNTER, "confab_redis_received_total",                \
       "messages received")                                                     \
     X(M_REDIS_SUBSCRIPTIONS, GAUGE, "confab_redis_subscriptions",              \
@@ -111,6 +142,8 @@
     X(M_REDIS_SUBSCRIBE_REFUSED, COUNTER,                                      \
       "confab_redis_subscriptions_refused_total",                              \
       "subscriptions that Redis did not allow")                                \
+    X(M_REDIS_DELIVERED, COUNTER, "confab_redis_delivered_total",              \
+      "broadcasts of other servers given to their receivers here")             \
     X(M_REDIS_OWN, COUNTER, "confab_redis_ignored_total{why=\"own\"}",         \
       "messages received and not delivered")                                   \
     X(M_REDIS_NO_ROOM, COUNTER, "confab_redis_ignored_total{why=\"room\"}",    \
@@ -120,16 +153,19 @@
     X(M_REDIS_NOT_ASKED, COUNTER,                                              \
       "confab_redis_ignored_total{why=\"answer\"}",                            \
       "messages received and not delivered")                                   \
-    X(M_REDIS_LOST, COUNTER, "confab_redis_publish_lost_total",                \
-      "messages that could not be published and were given up")                \
-    X(M_REDIS_QUEUED, GAUGE, "confab_redis_queued_bytes",                      \
-      "bytes waiting to be published")                                         \
+    X(M_CLUSTER_RECEIVED, COUNTER, "confab_cluster_received_total",            \
+      "requests and responses of other servers")                               \
     X(M_QUESTIONS, COUNTER, "confab_cluster_questions_total",                  \
       "questions put to the other servers")                                    \
     X(M_QUESTIONS_PARTIAL, COUNTER, "confab_cluster_partial_total",            \
       "questions that ended with answers missing")                             \
     X(M_ANSWERED, COUNTER, "confab_cluster_answered_total",                    \
       "questions of other servers that were answered")                         \
+    X(M_PRESENCE_RECEIVED, COUNTER, "confab_presence_received_total",          \
+      "messages received about who is where")                                  \
+    X(M_PRESENCE_LOST, COUNTER, "confab_presence_lost_total",                  \
+      "messages about who is here that were not published; later ones repair " \
+      "it")                                                                    \
     X(M_PRESENCE_PEERS, GAUGE, "confab_presence_peers",                        \
       "other nodes heard within their lease")                                  \
     X(M_RECOVERY_SESSIONS, GAUGE, "confab_recovery_sessions",                  \

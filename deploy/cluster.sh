@@ -29,6 +29,8 @@
 #   NAME.log    what it prints, appended
 #   NAME.pid    while it runs
 #   NAME.start  a script that starts it again as it was: same port, same name
+# SIGUSR2 to HAProxy reads haproxy.cfg again; no connection is lost by that
+# before BALANCER_HARD_STOP.
 # Whatever ends is reported and stays ended. A test that kills a node runs
 # node-2.start to have it back; what was started so is stopped with the rest.
 # shellcheck disable=SC2317  # some functions are called through until_true
@@ -303,7 +305,7 @@ SERVERS=$servers awk '
 pick_port
 stats_port=$free
 start haproxy env "BALANCER_BIND=$host:$port" "BALANCER_STATS=127.0.0.1:$stats_port" \
-    haproxy -db -f "$dir/haproxy.cfg"
+    haproxy -W -db -f "$dir/haproxy.cfg"
 until_true haproxy all_in_rotation
 ready=1
 

@@ -19,19 +19,25 @@ static void healthz(void *arg, struct http_request *r)
     respond(r, 200, "text/plain; charset=utf-8", STR("ok\n"));
 }
 
-/* A node without Redis stays ready: taking all nodes out because one Redis is
- * down would end local delivery too. */
+/* Taking all nodes out because one Redis is down would end local delivery, too:
+ * by default a node without Redis stays ready. */
 static void readyz(void *arg, struct http_request *r)
 {
     const struct sio_server *srv = arg;
+    bool usable = cluster_usable(srv->cluster);
+    bool ready =
+        !srv->stopping && (usable || srv->settings.ready_without_redis);
     struct buf body;
     buf_init(&body, 256);
-    buf_fmt(&body, "{\"status\":\"%s\",\"adapter\":\"%s\"}\n",
-            srv->stopping                  ? "stopping"
-            : cluster_usable(srv->cluster) ? "ready"
-                                           : "degraded",
-            cluster_kind(srv->cluster));
-    respond(r, srv->stopping ? 503 : 200, "application/json", buf_str(&body));
+    buf_fmt(&body, "{\"status\":\"%s\",\"adapter\":\"%s\"%s}\n",
+            srv->stopping ? "stopping"
+            : usable      ? "ready"
+                          : "degraded",
+            cluster_kind(srv->cluster),
+            usable ? ""
+                   : ",\"why\":\"no connection to Redis: messages do not "
+                     "reach other nodes\"");
+    respond(r, ready ? 200 : 503, "application/json", buf_str(&body));
     buf_fini(&body);
 }
 

@@ -1,6 +1,7 @@
 /* What operators and balancers ask a node: /healthz (the loop is alive),
  * /readyz (it accepts work and is not stopping; says whether the cluster is
- * whole), /metrics (Prometheus text). */
+ * whole, and refuses with 503 when it is not and cluster.ready_without_redis is
+ * false), /metrics (Prometheus text). */
 #ifndef CONFAB_SERVER_OPS_H
 #define CONFAB_SERVER_OPS_H
 

@@ -149,6 +149,8 @@ static const struct config_field fields[] = {
         "a node not heard for so long is gone from presence"),
     U32("cluster.requests_timeout_ms", requests_timeout_ms, "5000", 50, 600000,
         "how long other servers may take to answer a question"),
+    BOOL("cluster.ready_without_redis", ready_without_redis, "true",
+         "/readyz says yes, and degraded, while Redis is away"),
     ENUM("log.level", log_level, "info", levels, "error, warn, info or debug"),
     ENUM("log.format", log_format, "text", formats, "text or json"),
 };

@@ -72,6 +72,7 @@ struct settings {
 
     uint32_t lease_ms;
     uint32_t requests_timeout_ms;
+    bool ready_without_redis;
     uint32_t log_level; /* enum log_level */
     uint32_t log_format;
 };

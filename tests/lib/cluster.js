@@ -87,8 +87,22 @@ class Redis extends Member {
   }
 }
 
-// settings: "section.key" -> value, for every node.
-async function startCluster({ nodes = 3, set = {}, redisUrl, name = 'cluster' } = {}) {
+class Balancer extends Member {
+  constructor(directory, port) {
+    super(directory, 'haproxy', port);
+  }
+
+  // A new process takes over. The old one keeps the connections it has, until
+  // BALANCER_HARD_STOP.
+  async reload() {
+    const began = this.log().length;
+    process.kill(this.pid, 'SIGUSR2');
+    await until(() => /Loading success/.test(this.log().slice(began)), 10000, () => `it has reloaded: ${this.log()}`);
+  }
+}
+
+// set: "section.key" -> value, for every node; env: for the script.
+async function startCluster({ nodes = 3, set = {}, redisUrl, name = 'cluster', env = {} } = {}) {
   clusters += 1;
   const directory = path.join(OUTPUT, `${process.pid}-${name}-${clusters}`);
   fs.mkdirSync(directory, { recursive: true });
@@ -97,7 +111,7 @@ async function startCluster({ nodes = 3, set = {}, redisUrl, name = 'cluster' } 
       NODES: String(nodes), PORT: '0', BUILD, CLUSTER_DIR: directory,
       START_SECONDS: String(30 * SLOW), STOP_SECONDS: '20',
       NODE_ARGS: Object.entries(set).map(([k, v]) => `--set ${k}=${v}`).join(' '),
-      ...(redisUrl ? { REDIS_URL: redisUrl } : {}),
+      ...(redisUrl ? { REDIS_URL: redisUrl } : {}), ...env,
     },
   });
   const ready = await script.says(/^ready url=(\S+) nodes=(\S+) redis=(\S+) haproxy=(\S+)/m, 40000);
@@ -111,6 +125,7 @@ async function startCluster({ nodes = 3, set = {}, redisUrl, name = 'cluster' } 
       return new Member(directory, node, Number(port));
     }),
     redis: ready[3] === 'none' ? null : new Redis(directory, Number(ready[3])),
+    balancer: new Balancer(directory, Number(new URL(ready[1]).port)),
 
     // Those that still live must end well.
     async stop() {

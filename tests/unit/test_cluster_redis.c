@@ -260,14 +260,14 @@ static void garbage_is_counted_and_harmless(void **state)
 {
     NEEDS_REDIS();
     uint64_t bad = metrics_value[M_REDIS_BAD];
-    uint64_t lost = metrics_value[M_REDIS_RECONNECTS];
+    uint64_t lost = metrics_value[M_REDIS_SUBSCRIBER_LOST];
     (void)command(STR("PUBLISH"), STR("test#/#"), STR("garbage"));
     (void)command(STR("PUBLISH"), STR("test#/#nobody#"), STR("garbage"));
     (void)command(STR("PUBLISH"), STR("test-presence#"), STR("garbage"));
     WAIT(metrics_value[M_REDIS_BAD] == bad + 4, 2000);
     broadcast(0, "[\"a\"]", (struct broadcast){0});
     WAIT(got(1, 0, "[\"a\"];"), 2000);
-    assert_int_equal(metrics_value[M_REDIS_RECONNECTS], lost);
+    assert_int_equal(metrics_value[M_REDIS_SUBSCRIBER_LOST], lost);
 }
 
 static void an_oversized_message_costs_a_connection_only(void **state)
@@ -288,13 +288,13 @@ static void an_oversized_message_costs_a_connection_only(void **state)
 static void what_is_too_large_is_not_published(void **state)
 {
     NEEDS_REDIS();
-    uint64_t lost = metrics_value[M_REDIS_LOST];
+    uint64_t lost = metrics_value[M_LOST_UNFIT];
     char *big = mem_alloc(MAX_MESSAGE + 10);
     memset(big, 'x', MAX_MESSAGE + 9);
     memcpy(big, "[\"", 2);
     memcpy(big + MAX_MESSAGE + 7, "\"]", 3);
     assert_int_equal(broadcast(0, big, (struct broadcast){0}), MEMBERS);
-    assert_int_equal(metrics_value[M_REDIS_LOST], lost + 1);
+    assert_int_equal(metrics_value[M_LOST_UNFIT], lost + 1);
     mem_free(big);
 }
 
@@ -359,7 +359,7 @@ static void presence_is_shared_and_follows_members(void **state)
 static void redis_may_come_and_go(void **state)
 {
     NEEDS_REDIS();
-    uint64_t lost = metrics_value[M_REDIS_LOST];
+    uint64_t lost = metrics_value[M_LOST_VOLATILE];
     (void)adapter_presence_set(node[0].adapter, STR("g"), STR("id00"), STR(""));
     WAIT(adapter_presence_count(node[1].adapter, STR("g")) == 1, 2000);
     stop_redis();
@@ -375,7 +375,7 @@ static void redis_may_come_and_go(void **state)
     cluster_metrics(node[0].cluster);
     assert_true(metrics_value[M_REDIS_QUEUED] > 0);
     assert_int_equal(metrics_value[M_REDIS_UP], 0);
-    assert_int_equal(metrics_value[M_REDIS_LOST], lost + 1);
+    assert_int_equal(metrics_value[M_LOST_VOLATILE], lost + 1);
     start_redis("");
     WAIT(both_usable(), 5000);
     broadcast(0, "[\"q\",2]", (struct broadcast){0});
@@ -390,7 +390,7 @@ static void redis_may_come_and_go(void **state)
 static void the_queue_is_bounded(void **state)
 {
     NEEDS_REDIS();
-    uint64_t lost = metrics_value[M_REDIS_LOST];
+    uint64_t lost = metrics_value[M_LOST_FULL];
     stop_redis();
     WAIT(!cluster_usable(node[0].cluster), 2000);
     char data[1000];
@@ -402,7 +402,7 @@ static void the_queue_is_bounded(void **state)
     cluster_metrics(node[0].cluster);
     assert_in_range(metrics_value[M_REDIS_QUEUED], QUEUE_BYTES - 1200,
                     QUEUE_BYTES);
-    assert_in_range(metrics_value[M_REDIS_LOST] - lost, 30, 35);
+    assert_in_range(metrics_value[M_LOST_FULL] - lost, 30, 35);
 }
 
 static int setup_password(void **state)
