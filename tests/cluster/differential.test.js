@@ -92,6 +92,8 @@ const VALUES = [
   `"${'é'.repeat(16)}"`, `"${'日'.repeat(11)}"`, `"${'é'.repeat(128)}"`,
   ...[1, 15, 16, 255, 256, 1000].map(list), ...[1, 15, 16, 100].map(map),
   '[1,[2,[3,[4,[5,[6,[7,[8]]]]]]]]', '{"a":{"b":{"c":{"d":[{"e":null}]}}}}', '{"é":1,"b":[true,false,null,-1,0.5]}',
+  '{"__proto__":1,"constructor":{},"length":3,"toJSON":1}', '{"\\u0061":1}', '{"_placeholder":true,"num":0}',
+  '{"type":"Buffer","data":[1,2]}', '-0.0', '0e10', '1E400', '2.2250738585072014e-308', '4.9e-324',
   ' { "a" : [ 1 , 2 ] , "b" : "c" } ', `{${long(32)}:1}`, `{${long(300)}:{}}`,
 ];
 
@@ -337,7 +339,10 @@ const DIFFERENCES = [
   ['-9007199254740993', 'd3ffdfffffffffffff', 'd3ffe0000000000000', true, 'the same'],
   ['12345678901234567890', 'cfab54a98ceb1f0ad2', 'cfab54a98ceb1f0800', true, 'the same'],
   ['9223372036854775807', 'cf7fffffffffffffff', 'cf8000000000000000', true, 'the same'],
-  ['1.5e300', 'cb7e41eb2d66005835', 'cf0000000000000000', false, 'whole numbers beyond 64 bits become others there'],
+  ['18446744073709551615', 'cfffffffffffffffff', 'cf0000000000000000', false, 'whole numbers beyond 64 bits become others there'],
+  ['123456789012345680000', 'cb441ac53a7e04bcda', 'cfb14e9f812f368000', false, 'the same'],
+  ['1.5e300', 'cb7e41eb2d66005835', 'cf0000000000000000', false, 'the same'],
+  ['"a\\udc00b"', 'a561efbfbd62', 'a561f09081a2', false, 'half a character becomes U+FFFD; there, another one with the next'],
   ['{"b":1,"1":2}', '82a16201a13102', '82a13102a16201', true, 'keys keep their order; JavaScript moves numbers first'],
   ['{"a":1,"a":2}', '82a16101a16102', '81a16102', true, 'JSON is passed on as it was written; the last one counts'],
 ];
