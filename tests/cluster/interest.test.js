@@ -206,3 +206,53 @@ describe('a room is heard', () => {
     assert.equal(stranger.inbox.count('named'), 0);
   });
 });
+
+// What sio_join_then says.
+const JOINED = 0;
+const LIMIT = -2;
+const AWAY = -4;
+
+describe('a Redis that is of no use', () => {
+  let redis;
+  let nodes;
+  before(async () => {
+    redis = await startRedis();
+    nodes = await startNodes(redis, 2, { 'limits.rooms_per_socket': 4 });
+  });
+  afterEach(closeAll);
+  after(async () => {
+    for (const p of [...(nodes || []), redis]) await p?.stop();
+  });
+
+  test('does not hold up the acknowledgement of a join for long, nor joins without end', async () => {
+    const s = await connect(nodes[0].url, '/', websocket);
+    assert.equal(await ask(s, 'join-then', 'a'), JOINED);
+    redis.signal('SIGSTOP');
+    try {
+      const start = Date.now();
+      const answers = await Promise.all(numbers(6).map(() => ask(s, 'join-then', 'b')));
+      assert.deepEqual(answers, [AWAY, AWAY, AWAY, AWAY, LIMIT, LIMIT]);
+      assert.ok(Date.now() - start >= 1900);
+      // known to be heard, as far as anyone can tell
+      assert.equal(await ask(s, 'in-room', 'b'), true);
+    } finally {
+      redis.signal('SIGCONT');
+    }
+    await until(async () => await ask(s, 'join-then', 'b') === JOINED, 5000, 'the room is heard');
+  });
+
+  test('is no obstacle to a join, which holds and reaches the others later', async () => {
+    const member = await connect(nodes[0].url, '/', websocket);
+    const sender = await connect(nodes[1].url, '/', websocket);
+    const { port } = redis;
+    await redis.stop();
+    await until(async () => await ask(member, 'join-then', 'early') === AWAY, 5000, 'Redis is missed');
+    assert.equal(await ask(member, 'join', 'meanwhile'), 0);
+    assert.equal(await ask(member, 'join-then', 'x'.repeat(20)), AWAY);
+    redis = await startRedis({ port });
+    await until(async () => await ask(member, 'join-then', 'meanwhile') === JOINED, 10000, 'Redis is back');
+    await ask(sender, 'broadcast', { event: 'found', rooms: ['meanwhile'] }, 1);
+    await ask(sender, 'broadcast', { event: 'found', rooms: ['x'.repeat(20)] }, 2);
+    assert.deepEqual(await member.inbox.takeAll('found', 2, 10000), [[1], [2]]);
+  });
+});

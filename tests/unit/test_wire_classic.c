@@ -219,13 +219,14 @@ static void what_is_no_event_is_never_published(void **state)
 
 /* ---- channels ------------------------------------------------------------ */
 
-static void assert_pattern(const char *nsp, const char *want)
+static void assert_pattern(const char *nsp, bool private_rooms,
+                           const char *want)
 {
     struct buf base, pattern;
     buf_init(&base, 100);
     buf_init(&pattern, 100);
     wire_classic_base(STR("socket.io"), str_of(nsp), &base);
-    wire_classic_pattern(buf_str(&base), false, &pattern);
+    wire_classic_pattern(buf_str(&base), private_rooms, &pattern);
     assert_true(str_eq(buf_str(&pattern), str_of(want)));
     buf_fini(&base);
     buf_fini(&pattern);
@@ -234,9 +235,10 @@ static void assert_pattern(const char *nsp, const char *want)
 static void patterns_match_one_namespace(void **state)
 {
     (void)state;
-    assert_pattern("/", "socket.io#/#*");
-    assert_pattern("/chat", "socket.io#/chat#*");
-    assert_pattern("/a*b?[c]\\", "socket.io#/a\\*b\\?\\[c\\]\\\\#*");
+    assert_pattern("/", false, "socket.io#/#*");
+    assert_pattern("/chat", false, "socket.io#/chat#*");
+    assert_pattern("/?", true, "socket.io#/\\?#????????????????????#");
+    assert_pattern("/a*b?[c]\\", false, "socket.io#/a\\*b\\?\\[c\\]\\\\#*");
 }
 
 static void rooms_are_read_off_channels(void **state)
