@@ -25,8 +25,8 @@ struct redis_pubsub {
     size_t unconfirmed;
     bool subscribed; /* all that was wanted when the subscriber came up */
     bool usable;     /* as last reported */
-    bool subscribed_before;
-    uint64_t deaf_since_ms; /* when the subscriber was last heard */
+    bool hears, heard_before;
+    uint64_t deaf_since_ms; /* when the subscriber last heard something */
 };
 
 /* ---- subscribing --------------------------------------------------------- */
@@ -48,33 +48,30 @@ static struct subscription *find(const struct redis_pubsub *ps,
     return n ? container_of(n, struct subscription, by_id) : NULL;
 }
 
+/* What others publish while it does not hear is lost to this node; how much
+ * that is, nobody knows. */
+static void update_hears(struct redis_pubsub *ps)
+{
+    bool hears = redis_is_up(ps->sub) && ps->subscribed;
+    if (!hears && ps->hears) {
+        ps->deaf_since_ms = redis_heard_ms(ps->sub);
+    } else if (hears && !ps->hears && ps->heard_before) {
+        uint64_t ms = loop_now(ps->loop) - ps->deaf_since_ms;
+        metrics_add(M_REDIS_DEAF_MS, ms);
+        log_warn("redis_deaf", "ms=%llu", (unsigned long long)ms);
+    }
+    ps->hears = hears;
+    ps->heard_before |= hears;
+}
+
 static void update_usable(struct redis_pubsub *ps)
 {
-    bool usable =
-        publisher_is_up(ps->pub) && redis_is_up(ps->sub) && ps->subscribed;
+    update_hears(ps);
+    bool usable = publisher_is_up(ps->pub) && ps->hears;
     if (usable == ps->usable)
         return;
     ps->usable = usable;
     ps->ops->on_usable(ps->owner, usable);
-}
-
-/* What others published meanwhile is lost to this node; how much that was,
- * nobody knows. */
-static void tell_deafness(struct redis_pubsub *ps)
-{
-    if (!ps->subscribed_before) {
-        ps->subscribed_before = true;
-        return;
-    }
-    uint64_t ms = loop_now(ps->loop) - ps->deaf_since_ms;
-    metrics_add(M_REDIS_DEAF_MS, ms);
-    log_warn("redis_deaf", "ms=%llu", (unsigned long long)ms);
-}
-
-static void set_subscribed(struct redis_pubsub *ps)
-{
-    ps->subscribed = true;
-    tell_deafness(ps);
 }
 
 static void confirm(struct redis_pubsub *ps, struct subscription *s)
@@ -84,8 +81,7 @@ static void confirm(struct redis_pubsub *ps, struct subscription *s)
     s->confirmed = true;
     assert(ps->unconfirmed > 0);
     if (--ps->unconfirmed == 0) {
-        if (!ps->subscribed)
-            set_subscribed(ps);
+        ps->subscribed = true;
         update_usable(ps);
     }
 }
@@ -140,8 +136,7 @@ static void on_sub_up(void *owner)
 {
     struct redis_pubsub *ps = owner;
     ps->unconfirmed = ps->subscriptions.count;
-    if (ps->unconfirmed == 0)
-        set_subscribed(ps);
+    ps->subscribed = ps->unconfirmed == 0;
     /* Exact channels last: whoever counts a node there may rely on its
      * patterns. */
     map_each(&ps->subscriptions, ask_for_pattern, ps);
@@ -154,9 +149,6 @@ static void on_sub_down(void *owner, const char *reason)
     (void)reason;
     struct redis_pubsub *ps = owner;
     metrics_add(M_REDIS_SUBSCRIBER_LOST, 1);
-    /* Lost again before all was subscribed: it is the same silence. */
-    if (ps->subscribed)
-        ps->deaf_since_ms = redis_heard_ms(ps->sub);
     ps->subscribed = false;
     ps->unconfirmed = 0;
     update_usable(ps);
