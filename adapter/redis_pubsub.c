@@ -13,38 +13,40 @@ struct redis_pubsub {
     struct redis *sub;
     struct interest *interest;
     bool usable; /* as last reported */
-    bool subscribed_before;
-    uint64_t deaf_since_ms; /* when the subscriber was last heard */
+    bool hears, heard_before;
+    uint64_t deaf_since_ms; /* when the subscriber last heard something */
 };
 
 /* ---- the subscriber ------------------------------------------------------ */
 
+/* What others publish while it does not hear is lost to this node; how much
+ * that is, nobody knows. */
+static void update_hears(struct redis_pubsub *ps)
+{
+    bool hears = redis_is_up(ps->sub) && interest_settled(ps->interest);
+    if (!hears && ps->hears) {
+        ps->deaf_since_ms = redis_heard_ms(ps->sub);
+    } else if (hears && !ps->hears && ps->heard_before) {
+        uint64_t ms = loop_now(ps->loop) - ps->deaf_since_ms;
+        metrics_add(M_REDIS_DEAF_MS, ms);
+        log_warn("redis_deaf", "ms=%llu", (unsigned long long)ms);
+    }
+    ps->hears = hears;
+    ps->heard_before |= hears;
+}
+
 static void update_usable(struct redis_pubsub *ps)
 {
-    bool usable = publisher_is_up(ps->pub) && redis_is_up(ps->sub) &&
-                  interest_settled(ps->interest);
+    update_hears(ps);
+    bool usable = publisher_is_up(ps->pub) && ps->hears;
     if (usable == ps->usable)
         return;
     ps->usable = usable;
     ps->ops->on_usable(ps->owner, usable);
 }
 
-/* What others published meanwhile is lost to this node; how much that was,
- * nobody knows. */
-static void tell_deafness(struct redis_pubsub *ps)
-{
-    if (!ps->subscribed_before) {
-        ps->subscribed_before = true;
-        return;
-    }
-    uint64_t ms = loop_now(ps->loop) - ps->deaf_since_ms;
-    metrics_add(M_REDIS_DEAF_MS, ms);
-    log_warn("redis_deaf", "ms=%llu", (unsigned long long)ms);
-}
-
 static void on_settled(void *owner)
 {
-    tell_deafness(owner);
     update_usable(owner);
 }
 
@@ -60,9 +62,6 @@ static void on_sub_down(void *owner, const char *reason)
     (void)reason;
     struct redis_pubsub *ps = owner;
     metrics_add(M_REDIS_SUBSCRIBER_LOST, 1);
-    /* Lost again before all was subscribed: it is the same silence. */
-    if (interest_settled(ps->interest))
-        ps->deaf_since_ms = redis_heard_ms(ps->sub);
     interest_down(ps->interest);
     update_usable(ps);
     publisher_doubt(ps->pub);

@@ -169,8 +169,8 @@ static uint64_t counted(enum metric m)
 
 static void listen_again(void)
 {
-    fake.listener = listener_new(loop, "127.0.0.1", url.port, 100, on_accept,
-                                 NULL);
+    fake.listener =
+        listener_new(loop, "127.0.0.1", url.port, 100, on_accept, NULL);
     assert_non_null(fake.listener);
 }
 
