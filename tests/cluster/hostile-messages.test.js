@@ -40,6 +40,7 @@ before(async () => {
   await spy.connect();
   await spy.pSubscribe('socket.io-response#*', (bytes) => answers.push(bytes), true);
   connections = await connected();
+  await goesOn();
 });
 
 after(async () => {
@@ -56,9 +57,10 @@ async function connected() {
 
 const present = (n) => until(async () => await ask(s.b, 'presence-count', 'g') === n, 10000, `${n} present`);
 
-// After this, what was published before has been read.
+// What the client of the second node has heard since the last time, once all
+// that was published before has been read.
 async function goesOn() {
-  s.b.inbox.clear();
+  assert.ok(s.a.connected && s.b.connected);
   await ask(s.a, 'broadcast', { event: 'fence' });
   await ask(s.a, 'broadcast', { event: 'fence', rooms: ['r'] });
   await s.b.inbox.takeAll('fence', 2);
@@ -263,7 +265,8 @@ const FORGED = {
     [`type ${JSON.stringify(type)} in MessagePack`, packed({ ...QUESTION, type })],
     [`type ${JSON.stringify(type)} with options that are none`, json({ ...QUESTION, type, opts: 1, rooms: 1, data: 1, packet: 1, sockets: 1, clientCount: 'x' })],
     [`type ${JSON.stringify(type)} with options of null`, json({ ...QUESTION, type, opts: null, rooms: null, data: null, packet: null, sockets: null })],
-    [`type ${JSON.stringify(type)} with empty options`, json({ ...QUESTION, type, opts: {}, rooms: [], data: [], packet: {}, sockets: [], clientCount: -1 })],
+    // of type 4 it would end everybody, which is what it is for
+    [`type ${JSON.stringify(type)} with empty options`, json(type === 4 ? { type } : { ...QUESTION, type, opts: {}, rooms: [], data: [], packet: {}, sockets: [], clientCount: -1 })],
     [`type ${JSON.stringify(type)} with names of all kinds`, json({ ...QUESTION, type, opts: { rooms: ['nobody', 7, null, {}, ['x']], except: [null] }, rooms: [1, null, {}], data: [null, {}], close: 'x' })],
     [`type ${JSON.stringify(type)} with many names`, json({ ...QUESTION, type, opts: { rooms: ['nobody', ...names(100000)], except: names(100000) }, rooms: names(1000) })],
     [`type ${JSON.stringify(type)} with a prototype`, Buffer.from(`{"uid":"xyz","requestId":"abc","type":${JSON.stringify(type)},"__proto__":{"opts":{}},"constructor":1}`)],
