@@ -6,8 +6,9 @@
 #
 # Environment:
 #   BUILD=build        what is tested; build/asan for the sanitized build
-#   TEST_SERVER=       "reference" runs e2e and conformance against the official
-#                      Node.js server, which tests the tests
+#   TEST_SERVER=       "reference" runs e2e, conformance and the cluster's matrix
+#                      and differential tests against the official Node.js
+#                      server, which tests the tests
 #   TEST_ONLY=         only the test files whose path contains this
 #   MEMCHECK=          a valgrind command that unit tests and servers run under
 #   TEST_NAME=         only tests whose name matches this regular expression

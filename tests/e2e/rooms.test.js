@@ -161,6 +161,16 @@ describe('bounds', () => {
     await s.inbox.take('but 16');
   });
 
+  test('a room that is named often counts once', async () => {
+    const s = await join(server);
+    await ask(s, 'join', 'same');
+    const rooms = Array(20).fill('same');
+    assert.equal(await ask(s, 'broadcast', { rooms, event: 'often' }), 0);
+    assert.equal(await ask(s, 'broadcast', { rooms, except: rooms, event: 'never' }), 0);
+    await settle(s);
+    assert.deepEqual(s.inbox.names(), ['often']);
+  });
+
   test('17 are refused', CONFAB_ONLY, async () => {
     const s = await join(server);
     const rooms = [...Array(17).keys()].map((i) => `room ${i}`);
