@@ -53,6 +53,7 @@ APP_SRC := server/main.c $(wildcard server/app/*.c)
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
 APP_OBJ := $(APP_SRC:%.c=$(BUILD)/%.o)
 FIXTURE_OBJ := $(patsubst tests/fixture/%.c,$(BUILD)/fixture/%.o,$(wildcard tests/fixture/*.c))
+SIM_OBJ := $(patsubst tests/cluster/sim/%.c,$(BUILD)/sim/%.o,$(wildcard tests/cluster/sim/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BUNDLE := build/bundle/socket.io.js
@@ -123,13 +124,26 @@ $(BUILD)/tests/fixture: $(FIXTURE_OBJ) $(BUILD)/libconfab.a
 	@echo "  LD    $@"
 	$(Q)$(CC) $(CFLAGS) $(BASE) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# The simulation brings its own connection to Redis, which the linker prefers
+# to the library's, and listens to what adapters publish.
+$(BUILD)/sim/%.o: tests/cluster/sim/%.c
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	$(Q)$(CC) $(CPPFLAGS) $(BASE) $(CFLAGS) $(WARN) -c -o $@ $<
+
+$(BUILD)/tests/sim: $(SIM_OBJ) $(BUILD)/libconfab.a
+	@mkdir -p $(@D)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(CFLAGS) $(BASE) $(LDFLAGS) -Wl,--wrap=redis_pubsub_publish \
+		-o $@ $^ $(LDLIBS)
+
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libconfab.a
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
 	$(Q)$(CC) $(CPPFLAGS) $(BASE) $(CFLAGS) $(WARN) $(LDFLAGS) -o $@ $< \
 		$(filter %.o,$^) $(BUILD)/libconfab.a $(LDLIBS)
 
--include $(FIXTURE_OBJ:.o=.d) $(LIB_OBJ:.o=.d) $(APP_OBJ:.o=.d) $(UNIT:=.d) $(wildcard $(BUILD)/tests/*/*.d)
+-include $(FIXTURE_OBJ:.o=.d) $(SIM_OBJ:.o=.d) $(LIB_OBJ:.o=.d) $(APP_OBJ:.o=.d) $(UNIT:=.d) $(wildcard $(BUILD)/tests/*/*.d)
 
 # ---- run --------------------------------------------------------------------
 
