@@ -440,8 +440,15 @@ static bool knows_all(const struct life *l)
 
 bool check_agreed(void)
 {
+    size_t alive = 0;
+    for (unsigned i = 0; i < LIVES; i++)
+        alive += lives[i].state == ALIVE;
     for (unsigned i = 0; i < LIVES; i++) {
-        if (lives[i].state == ALIVE && !knows_all(&lives[i]))
+        if (lives[i].state != ALIVE)
+            continue;
+        cluster_metrics(lives[i].cluster);
+        if (metrics_value[M_PRESENCE_PEERS] != alive - 1 ||
+            !knows_all(&lives[i]))
             return false;
     }
     return true;

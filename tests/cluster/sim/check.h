@@ -49,8 +49,8 @@ void check_answered(unsigned life, const struct bytes *command);
 
 /* ---- presence ------------------------------------------------------------- */
 
-/* Entries have numbers, and a version, both of which stand in their meta. 0:
- * there are too many of them. */
+/* An entry (of a member in a group) has a number, and a version that changes
+ * whenever it is set; both stand in its meta. 0: there are too many. */
 uint32_t check_entry_new(const struct place *p, unsigned group);
 uint32_t check_entry_changed(uint32_t entry);
 void check_entry_gone(uint32_t entry);
@@ -64,7 +64,7 @@ void check_presence(const struct life *l);
 
 /* ---- the end -------------------------------------------------------------- */
 
-/* All living nodes agree on presence, and it is so. */
+/* All living nodes know each other and nobody else, and agree on presence. */
 bool check_agreed(void);
 /* The same, and they are connected and have nothing to send. */
 bool check_settled(void);

@@ -97,8 +97,17 @@ void node_add(struct place *p, unsigned member)
     id_random(p->ids[member], ID_LEN);
     p->here[member] = true;
     p->rooms[member] = 0;
+    for (unsigned g = 0; g < GROUPS; g++)
+        p->entry[g][member] = 0;
     adapter_add(p->adapter, &p->members[member], str_of(p->ids[member]));
     leave(life_of(p));
+}
+
+static void forget(struct place *p, unsigned group, unsigned member)
+{
+    if (p->present[group][member])
+        check_entry_gone(p->entry[group][member]);
+    p->present[group][member] = false;
 }
 
 void node_remove(struct place *p, unsigned member)
@@ -106,10 +115,8 @@ void node_remove(struct place *p, unsigned member)
     enter(life_of(p));
     p->here[member] = false;
     p->rooms[member] = 0;
-    for (unsigned g = 0; g < GROUPS; g++) {
-        check_entry_gone(p->present[g][member]);
-        p->present[g][member] = 0;
-    }
+    for (unsigned g = 0; g < GROUPS; g++)
+        forget(p, g, member);
     adapter_remove(p->adapter, &p->members[member]);
     leave(life_of(p));
 }
@@ -135,12 +142,13 @@ void node_leave(struct place *p, unsigned member, unsigned room)
 void node_set(struct place *p, unsigned group, unsigned member)
 {
     char meta[64];
-    uint32_t *entry = &p->present[group][member];
+    uint32_t *entry = &p->entry[group][member];
     if (!*entry)
         *entry = check_entry_new(p, group);
     if (!*entry)
         return;
     enter(life_of(p));
+    p->present[group][member] = true;
     (void)snprintf(meta, sizeof(meta), "[%u,%u]", *entry,
                    check_entry_changed(*entry));
     if (adapter_presence_set(p->adapter, str_of(group_names[group]),
@@ -153,8 +161,7 @@ void node_set(struct place *p, unsigned group, unsigned member)
 void node_clear(struct place *p, unsigned group, unsigned member)
 {
     enter(life_of(p));
-    check_entry_gone(p->present[group][member]);
-    p->present[group][member] = 0;
+    forget(p, group, member);
     adapter_presence_clear(p->adapter, str_of(group_names[group]),
                            str_of(p->ids[member]));
     sim.tally.presence++;

@@ -21,7 +21,8 @@ struct place {
     bool here[MEMBERS];
     uint32_t rooms[MEMBERS]; /* a bit for each */
     uint32_t seq;            /* of its broadcasts */
-    uint32_t present[GROUPS][MEMBERS]; /* numbers of entries; 0: none */
+    uint32_t entry[GROUPS][MEMBERS]; /* numbers; 0: there never was one */
+    bool present[GROUPS][MEMBERS];
 };
 
 /* Commands to publish: broadcasts, and everything else. */
