@@ -22,6 +22,7 @@ enum {
 
 enum {
     LINGER_MS = 20000, /* Redis keeps a connection whose client is gone */
+    RESENT_MS = 250,
     TURN_MESSAGES = 64,
 };
 
@@ -119,6 +120,9 @@ static void set_arrival(struct message *m, const struct conn *c, uint64_t *last)
 {
     uint64_t at =
         sim.now_ms + c->latency_ms + sim_below(c->link->jitter_ms + 1);
+    /* A packet is lost and sent again; what follows waits for it. */
+    if (sim_chance(1))
+        at += sim_below(RESENT_MS);
     *last = m->at_ms = later(at, *last);
 }
 

@@ -367,7 +367,7 @@ static void draw(uint64_t seed, unsigned nodes)
     plan.temper = dice < 15 ? CALM : dice < 35 ? RESTARTS : ROUGH;
     plan.nodes = nodes ? nodes : between(NODES_MIN, NODES_MAX);
     plan.settings.queue_bytes = 4096U << (4 * sim_below(3));
-    plan.settings.lease_ms = between(2000, 8000);
+    plan.settings.lease_ms = sim_chance(50) ? 4000 : between(4000, 10000);
     plan.settings.prefix = prefixes[sim_below(3)];
     plan.latency_ms = sim_below(10);
     plan.jitter_ms = sim_below(5);
