@@ -60,7 +60,7 @@ BUNDLE := build/bundle/socket.io.js
 
 .DEFAULT_GOAL := all
 .SECONDARY:
-.PHONY: all help deps deps-test run cluster test test-unit test-e2e test-cluster \
+.PHONY: all help deps deps-test run cluster test test-unit test-e2e test-cluster sim \
 	test-browser test-compose test-asan test-valgrind conformance lint fmt fuzz bench install clean
 
 all: $(BUILD)/confab $(BUILD)/libconfab.a ## build the node and the library
@@ -76,7 +76,7 @@ deps: ## install what building and running need (Debian, root or sudo)
 deps-test: ## install what the tests need
 	$(Q)deploy/deps.sh test
 
-NEED_LIBS := $(filter-out help deps deps-test clean run cluster test test-% conformance bench lint fuzz fmt,$(or $(MAKECMDGOALS),all))
+NEED_LIBS := $(filter-out help deps deps-test clean run cluster sim test test-% conformance bench lint fuzz fmt,$(or $(MAKECMDGOALS),all))
 ifneq ($(NEED_LIBS),)
 MISSING := $(shell deploy/deps.sh check)
 ifneq ($(MISSING),)
@@ -174,6 +174,10 @@ test: deps-test ## everything
 test-unit test-e2e test-cluster test-browser test-compose: deps-test ## one part of `make test`
 	$(Q)$(MAKE) all $(BUILD)/tests/fixture
 	$(Q)tests/run.sh $(@:test-%=%)
+
+sim: deps ## SIM_RUNS=10000 runs of a simulated cluster
+	$(Q)$(MAKE) $(BUILD)/tests/sim
+	$(Q)$(BUILD)/tests/sim --runs $(or $(SIM_RUNS),10000)
 
 conformance: deps-test ## the protocol's numbered checks, with a list of the results
 	$(Q)$(MAKE) all $(BUILD)/tests/fixture

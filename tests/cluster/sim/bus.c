@@ -3,11 +3,11 @@
 #include <assert.h>
 #include <stdio.h>
 
-#include "tests/cluster/sim/check.h"
 #include "common/buf.h"
 #include "common/loop.h"
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "tests/cluster/sim/check.h"
 #include "tests/cluster/sim/sim.h"
 
 /* Those of adapter/redis.c, whose place this takes. */
@@ -564,7 +564,8 @@ static void hand_over(struct redis *r, struct message *m)
     } else if (m->pushed) {
         unsigned life = r->link->life;
         check_arriving(life, m->items[1].text);
-        r->ops->on_message(r->owner, m->pattern ? bytes_str(m->pattern) : STR(""),
+        r->ops->on_message(r->owner,
+                           m->pattern ? bytes_str(m->pattern) : STR(""),
                            m->items[0].text, m->items[1].text);
         check_arrived(life);
     } else {

@@ -30,7 +30,7 @@ struct message {
     uint64_t at_ms;
     struct bytes *command;
     struct bytes *pattern; /* it was published and matched this; or NULL */
-    bool pushed, last; /* `last`: the connection ends here */
+    bool pushed, last;     /* `last`: the connection ends here */
     struct redis_reply reply, items[REDIS_ITEMS_MAX];
 };
 
@@ -41,7 +41,8 @@ void bus_end(void);
 void bus_attach(struct link *l, unsigned life, struct loop *loop);
 void bus_detach(struct link *l);
 
-/* ---- what happens to links ------------------------------------------------ */
+/* ---- what happens to links ------------------------------------------------
+ */
 
 /* The connections break and both sides see it; `one`: only one of them, chosen
  * by chance. What was on the way to the node still comes when `drained`. */
@@ -61,7 +62,8 @@ bool redis_server_up(void);
 /* It does not run until then. */
 void redis_server_freeze(uint64_t until_ms);
 
-/* ---- time ----------------------------------------------------------------- */
+/* ---- time -----------------------------------------------------------------
+ */
 
 /* When something is ready for Redis or for a node that has not arrived yet;
  * UINT64_MAX: nothing is under way. */
@@ -80,7 +82,8 @@ size_t bus_connected(const struct link *l);
 /* Sent by the node and not answered. */
 size_t bus_unanswered(const struct link *l);
 
-/* ---- for server.c --------------------------------------------------------- */
+/* ---- for server.c ---------------------------------------------------------
+ */
 
 struct message *message_new(struct bytes *command);
 /* Owns the message from then on. */

@@ -21,7 +21,8 @@ void check_begin(uint32_t lease_ms);
 /* Only these from now on. */
 void check_allow(unsigned excuses);
 
-/* ---- broadcasts ----------------------------------------------------------- */
+/* ---- broadcasts -----------------------------------------------------------
+ */
 
 /* A broadcast begins; returns its number. */
 uint32_t check_broadcast(const struct place *p,
@@ -47,7 +48,8 @@ void check_arrived(unsigned life);
 /* A reply comes. */
 void check_answered(unsigned life, const struct bytes *command);
 
-/* ---- presence ------------------------------------------------------------- */
+/* ---- presence -------------------------------------------------------------
+ */
 
 /* An entry (of a member in a group) has a number, and a version that changes
  * whenever it is set; both stand in its meta. 0: there are too many. */
@@ -62,7 +64,8 @@ void check_presence_event(const struct place *p, struct str group,
  * no entries of nodes that are long gone. */
 void check_presence(const struct life *l);
 
-/* ---- the end -------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------
+ */
 
 /* All living nodes know each other and nobody else, and agree on presence. */
 bool check_agreed(void);

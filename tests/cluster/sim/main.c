@@ -59,8 +59,8 @@ void sim_note(const char *what, uint64_t a, uint64_t b, uint64_t c)
 void sim_fail(const char *fmt, ...)
 {
     va_list args;
-    (void)printf("seed %" PRIu64 " (run %" PRIu64 ") breaks a promise at %" PRIu64
-                 " ms: ",
+    (void)printf("seed %" PRIu64 " (run %" PRIu64
+                 ") breaks a promise at %" PRIu64 " ms: ",
                  sim.seed, sim.tally.runs + 1, sim.now_ms);
     va_start(args, fmt);
     (void)vprintf(fmt, args);
@@ -94,26 +94,25 @@ void __sanitizer_set_death_callback(void (*callback)(void))
 static void print_tally(void)
 {
     const struct tally *t = &sim.tally;
+    (void)printf("%" PRIu64 " runs: %" PRIu64 " sent, %" PRIu64
+                 " delivered, %" PRIu64
+                 " lost, 0 doubled, 0 reordered; %" PRIu64
+                 " queries ended, %" PRIu64 " partial\n",
+                 t->runs, t->sent, t->delivered,
+                 t->unpublished + t->died + t->away + t->cut_off, t->queries,
+                 t->partial);
+    (void)printf("lost: %" PRIu64 " by their nodes, which counted %" PRIu64
+                 " (%" PRIu64 " of them presence, and %" PRIu64
+                 " had arrived); %" PRIu64 " with their nodes; %" PRIu64
+                 " for nodes that were away, %" PRIu64
+                 " on connections that broke\n",
+                 t->unpublished, t->counted, t->counted_presence,
+                 t->counted_arrived, t->died, t->away, t->cut_off);
     (void)printf(
-        "%" PRIu64 " runs: %" PRIu64 " sent, %" PRIu64 " delivered, %" PRIu64
-        " lost, 0 doubled, 0 reordered; %" PRIu64 " queries ended, %" PRIu64
-        " partial\n",
-        t->runs, t->sent, t->delivered,
-        t->unpublished + t->died + t->away + t->cut_off, t->queries,
-        t->partial);
-    (void)printf(
-        "lost: %" PRIu64 " by their nodes, which counted %" PRIu64 " (%" PRIu64
-        " of them presence, and %" PRIu64 " had arrived); %" PRIu64
-        " with their nodes; %" PRIu64 " for nodes that were away, %" PRIu64
-        " on connections that broke\n",
-        t->unpublished, t->counted, t->counted_presence, t->counted_arrived,
-        t->died, t->away, t->cut_off);
-    (void)printf("%" PRIu64 " events, %" PRIu64 " changes of presence, %" PRIu64
-                 " kills, %" PRIu64 " cuts, %" PRIu64
-                 " failures of Redis; all agreed again after %" PRIu64
-                 " ms at most\n",
-                 t->events, t->presence, t->kills, t->cuts, t->restarts,
-                 t->slowest_ms);
+        "%" PRIu64 " events, %" PRIu64 " changes of presence, %" PRIu64
+        " kills, %" PRIu64 " cuts, %" PRIu64
+        " failures of Redis; all agreed again after %" PRIu64 " ms at most\n",
+        t->events, t->presence, t->kills, t->cuts, t->restarts, t->slowest_ms);
 }
 
 static uint64_t in_use(void)

@@ -5,15 +5,16 @@
 #include <string.h>
 
 #include "adapter/redis_pubsub.h"
-#include "tests/cluster/sim/check.h"
 #include "common/config.h"
 #include "common/id.h"
+#include "tests/cluster/sim/check.h"
 
 struct life lives[LIVES];
 
 /* Names that patterns, channels and numbers could stumble over. */
 const char *const room_names[ROOMS] = {
-    "lobby", "a", "a#b", "*", "7", "[x]", "?", "room\\", "\xc3\xa9t\xc3\xa9", "#",
+    "lobby", "a", "a#b", "*", "7", "[x]", "?", "room\\", "\xc3\xa9t\xc3\xa9",
+    "#",
 };
 
 static const char *const nsps[NSPS] = {"/", "/chat"};

@@ -5,8 +5,8 @@
 #define CONFAB_TESTS_SIM_NODE_H
 
 #include "adapter/adapter.h"
-#include "tests/cluster/sim/bus.h"
 #include "common/metrics.h"
+#include "tests/cluster/sim/bus.h"
 #include "tests/cluster/sim/sim.h"
 
 enum life_state { UNBORN, ALIVE, STOPPING, GONE };
@@ -19,8 +19,8 @@ struct place {
     char ids[MEMBERS][21];
     /* What should be so: */
     bool here[MEMBERS];
-    uint32_t rooms[MEMBERS]; /* a bit for each */
-    uint32_t seq;            /* of its broadcasts */
+    uint32_t rooms[MEMBERS];         /* a bit for each */
+    uint32_t seq;                    /* of its broadcasts */
     uint32_t entry[GROUPS][MEMBERS]; /* numbers; 0: there never was one */
     bool present[GROUPS][MEMBERS];
 };
@@ -73,9 +73,9 @@ void node_set(struct place *p, unsigned group, unsigned member);
 void node_clear(struct place *p, unsigned group, unsigned member);
 
 struct broadcast_plan {
-    uint32_t rooms, except;        /* bits */
-    const char *to, *but;          /* ids of members, or NULL */
-    unsigned padding;              /* bytes */
+    uint32_t rooms, except;         /* bits */
+    const char *to, *but;           /* ids of members, or NULL */
+    unsigned padding;               /* bytes */
     bool local, is_volatile, twice; /* `twice`: names a room again */
 };
 void node_broadcast(struct place *p, const struct broadcast_plan *plan);

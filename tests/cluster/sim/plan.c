@@ -1,9 +1,9 @@
 #include <string.h>
 
-#include "tests/cluster/sim/check.h"
 #include "common/id.h"
 #include "common/map.h"
 #include "common/mem.h"
+#include "tests/cluster/sim/check.h"
 #include "tests/cluster/sim/node.h"
 
 enum {

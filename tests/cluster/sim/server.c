@@ -1,8 +1,8 @@
 #include "tests/cluster/sim/server.h"
 
+#include "common/mem.h"
 #include "tests/cluster/sim/bus.h"
 #include "tests/cluster/sim/check.h"
-#include "common/mem.h"
 #include "tests/cluster/sim/sim.h"
 
 struct subscription {

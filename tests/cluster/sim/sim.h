@@ -61,7 +61,7 @@ void sim_note(const char *what, uint64_t a, uint64_t b, uint64_t c);
 
 /* A promise is broken: prints the seed and ends the process. */
 __attribute__((noreturn, format(printf, 1, 2))) void sim_fail(const char *fmt,
-                                                             ...);
+                                                              ...);
 
 /* One run, from sim.seed; fills sim.hash and adds to the tally. `nodes` and
  * `steps` are drawn when 0. */
