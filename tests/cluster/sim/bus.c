@@ -39,6 +39,7 @@ struct conn {
     uint32_t latency_ms;
     struct list there, back;    /* messages under way */
     uint64_t there_ms, back_ms; /* when the last of each arrives */
+    uint64_t stalled_until;
     uint64_t linger_until;
 };
 
@@ -206,7 +207,7 @@ static uint64_t there_ready(const struct conn *c)
     if (c->deaf || list_empty(&c->there))
         return UINT64_MAX;
     return later(later(message_at(c->there.next)->at_ms, frozen_until),
-                 c->link->stalled_until);
+                 c->stalled_until);
 }
 
 static uint64_t back_ready(const struct conn *c)
@@ -214,7 +215,7 @@ static uint64_t back_ready(const struct conn *c)
     if (c->deaf || list_empty(&c->back))
         return UINT64_MAX;
     return later(later(message_at(c->back.next)->at_ms, c->link->paused_until),
-                 c->link->stalled_until);
+                 c->stalled_until);
 }
 
 /* ---- the node's side: losing --------------------------------------------- */
@@ -646,7 +647,28 @@ static void each_conn(struct link *l, void (*do_it)(struct conn *c, bool flag),
     }
 }
 
-static void reset(struct conn *c, bool drained)
+/* Both connections of a node, or one of them. */
+static void each_end(struct link *l, bool one,
+                     void (*do_it)(struct conn *c, uint64_t arg), uint64_t arg)
+{
+    uint32_t skip = one ? sim_below(2) : 0;
+    struct list *n = conns.next;
+    while (n != &conns) {
+        struct conn *c = conn_at(n);
+        n = n->next; /* it may be freed */
+        if (c->link != l || !c->end)
+            continue;
+        if (skip > 0) {
+            skip--;
+            continue;
+        }
+        do_it(c, arg);
+        if (one)
+            return;
+    }
+}
+
+static void reset(struct conn *c, uint64_t drained)
 {
     if (c->served && !c->deaf)
         hang_up(c, drained);
@@ -654,16 +676,17 @@ static void reset(struct conn *c, bool drained)
 
 void bus_reset(struct link *l, bool one, bool drained)
 {
-    uint32_t skip = sim_below(2);
-    struct list *n = conns.next;
-    while (n != &conns) {
-        struct conn *c = conn_at(n);
-        n = n->next;
-        if (c->link != l || !c->end)
-            continue;
-        if (!one || skip-- == 0)
-            reset(c, drained);
-    }
+    each_end(l, one, reset, drained);
+}
+
+static void stall(struct conn *c, uint64_t until_ms)
+{
+    c->stalled_until = until_ms;
+}
+
+void bus_stall(struct link *l, bool one, uint64_t until_ms)
+{
+    each_end(l, one, stall, until_ms);
 }
 
 static void deafen(struct conn *c, bool flag)

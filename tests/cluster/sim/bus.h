@@ -18,7 +18,6 @@ struct link {
     unsigned life;
     struct loop *loop;
     uint32_t latency_ms, jitter_ms; /* of new connections; jitter of all */
-    uint64_t stalled_until;         /* nothing moves, and nothing is lost */
     uint64_t paused_until;          /* the node does not run */
     bool cut;                       /* no new connections */
     bool dead;                      /* the node is */
@@ -47,6 +46,8 @@ void bus_detach(struct link *l);
 /* The connections break and both sides see it; `one`: only one of them, chosen
  * by chance. What was on the way to the node still comes when `drained`. */
 void bus_reset(struct link *l, bool one, bool drained);
+/* Nothing passes until then, and nothing is lost. */
+void bus_stall(struct link *l, bool one, uint64_t until_ms);
 /* From now on nothing passes, and each side finds out in its own time. */
 void bus_deafen(struct link *l);
 /* Another latency for the connections there are. */

@@ -309,7 +309,7 @@ static uint32_t read_meta(struct str meta, uint32_t *version)
     unsigned v = 0;
     char text[32];
     (void)snprintf(text, sizeof(text), "%.*s", STR_ARG(meta));
-    if (sscanf(text, "[%u,%u]", &entry, &v) != 2 || entry == 0 ||
+    if (sscanf(text, "[%u,%u,", &entry, &v) != 2 || entry == 0 ||
         entry > n_entries || v == 0 || v > entries[entry].versions)
         sim_fail("an entry that was never there: %s", text);
     *version = v;
@@ -326,16 +326,16 @@ static uint64_t latest(const uint64_t *at, size_t n)
     return max;
 }
 
-/* `l` takes a node for dead that is alive: may it? */
+/* `l` takes a node for dead that is alive: may it? What is wrong with its own
+ * connection is no reason. */
 static void check_lost(const struct life *l, const struct life *other)
 {
     if (other->state != ALIVE)
         return;
-    const uint64_t trouble[] = {redis_troubled_ms, l->troubled_ms,
-                                other->troubled_ms, l->usable_ms,
+    const uint64_t trouble[] = {redis_troubled_ms, other->troubled_ms,
                                 other->usable_ms};
     if (!(allowed & EXCUSE_LOST) ||
-        latest(trouble, 5) + lease_ms + RETURN_MS < sim.now_ms)
+        latest(trouble, 3) + lease_ms + RETURN_MS < sim.now_ms)
         sim_fail("node %u takes node %u for dead", l->id, other->id);
 }
 

@@ -10,6 +10,7 @@
 #include "tests/cluster/sim/check.h"
 
 struct life lives[LIVES];
+static uint32_t meta_bytes; /* of this run */
 
 /* Names that patterns, channels and numbers could stumble over. */
 const char *const room_names[ROOMS] = {
@@ -142,7 +143,7 @@ void node_leave(struct place *p, unsigned member, unsigned room)
 
 void node_set(struct place *p, unsigned group, unsigned member)
 {
-    char meta[64];
+    char meta[4096];
     uint32_t *entry = &p->entry[group][member];
     if (!*entry)
         *entry = check_entry_new(p, group);
@@ -150,8 +151,8 @@ void node_set(struct place *p, unsigned group, unsigned member)
         return;
     enter(life_of(p));
     p->present[group][member] = true;
-    (void)snprintf(meta, sizeof(meta), "[%u,%u]", *entry,
-                   check_entry_changed(*entry));
+    (void)snprintf(meta, sizeof(meta), "[%u,%u,\"%0*u\"]", *entry,
+                   check_entry_changed(*entry), (int)meta_bytes, 0);
     if (adapter_presence_set(p->adapter, str_of(group_names[group]),
                              str_of(p->ids[member]), str_of(meta)) < 0)
         sim_fail("a presence entry was refused");
@@ -251,6 +252,7 @@ void node_start(struct life *l, const struct node_settings *s,
                                   .lease_ms = s->lease_ms,
                                   .json_depth = 24,
                                   .max_message_bytes = 1000000};
+    meta_bytes = s->meta_bytes;
     enter(l);
     l->cluster = cluster_new(l->loop, &as, err);
     if (!l->cluster)

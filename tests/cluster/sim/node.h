@@ -44,6 +44,7 @@ struct life {
 
 struct node_settings {
     uint32_t queue_bytes, lease_ms;
+    uint32_t meta_bytes; /* of a presence entry, at least */
     const char *prefix;
 };
 

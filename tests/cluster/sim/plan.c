@@ -228,13 +228,28 @@ static void trouble(struct life *l, uint64_t until_ms)
         l->troubled_ms = until_ms;
 }
 
+static void populate(struct place *p)
+{
+    for (unsigned m = 0; m < MEMBERS; m++) {
+        if (sim_chance(50))
+            continue;
+        node_add(p, m);
+        for (uint32_t n = sim_below(4); n > 0; n--)
+            node_join(p, m, sim_below(ROOMS));
+        if (sim_chance(30))
+            node_set(p, sim_below(GROUPS), m);
+    }
+}
+
 static void start_one(unsigned life)
 {
     (void)life;
     if (plan.n_lives == LIVES)
         return;
-    node_start(&lives[plan.n_lives++], &plan.settings, plan.latency_ms,
-               plan.jitter_ms);
+    struct life *l = &lives[plan.n_lives++];
+    node_start(l, &plan.settings, plan.latency_ms, plan.jitter_ms);
+    for (unsigned i = 0; i < NSPS; i++)
+        populate(&l->at[i]);
 }
 
 static void heal_cut(unsigned life)
@@ -281,8 +296,9 @@ static void fail_cut(struct life *l)
 
 static void fail_stall(struct life *l)
 {
-    l->link.stalled_until = sim.now_ms + between(50, 12000);
-    trouble(l, l->link.stalled_until);
+    uint64_t until = sim.now_ms + between(50, 12000);
+    bus_stall(&l->link, sim_chance(50), until);
+    trouble(l, until);
 }
 
 static void fail_slow(struct life *l)
@@ -369,6 +385,8 @@ static void draw(uint64_t seed, unsigned nodes)
     plan.settings.queue_bytes = 4096U << (4 * sim_below(3));
     plan.settings.lease_ms = sim_chance(50) ? 4000 : between(4000, 10000);
     plan.settings.prefix = prefixes[sim_below(3)];
+    /* With much in each entry, an answer comes in parts. */
+    plan.settings.meta_bytes = sim_chance(20) ? 4000 : sim_below(50);
     plan.latency_ms = sim_below(10);
     plan.jitter_ms = sim_below(5);
     plan.fault_percent = between(1, 15);
@@ -417,8 +435,10 @@ static void repair_all(void)
 {
     repair_until(UINT64_MAX);
     redis_server_freeze(0);
-    for (unsigned i = 0; i < plan.n_lives; i++)
-        lives[i].link.paused_until = lives[i].link.stalled_until = 0;
+    for (unsigned i = 0; i < plan.n_lives; i++) {
+        lives[i].link.paused_until = 0;
+        bus_stall(&lives[i].link, false, 0);
+    }
 }
 
 static void settle(void)
@@ -457,7 +477,7 @@ static void stop_all(void)
         if (lives[i].state != ALIVE)
             continue;
         node_stop(&lives[i]);
-        run_for(500);
+        run_for(1000);
         if (!check_agreed())
             sim_fail("a node that said goodbye is still known");
     }
