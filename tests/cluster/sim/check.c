@@ -335,7 +335,8 @@ static void check_lost(const struct life *l, const struct life *other)
     const uint64_t trouble[] = {redis_troubled_ms, other->troubled_ms,
                                 other->usable_ms};
     if (!(allowed & EXCUSE_LOST) ||
-        latest(trouble, 3) + lease_ms + RETURN_MS < sim.now_ms)
+        (other->usable &&
+         latest(trouble, 3) + lease_ms + RETURN_MS < sim.now_ms))
         sim_fail("node %u takes node %u for dead", l->id, other->id);
 }
 
