@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "adapter/cluster.h"
+#include "adapter/requests.h"
 #include "common/id.h"
 #include "common/mem.h"
 #include "common/metrics.h"
@@ -188,12 +189,15 @@ struct adapter *adapter_new(struct cluster *c, struct str nsp,
     map_put(&c->by_nsp, &a->by_nsp);
     if (c->recovery)
         a->recovery = recovery_open(c->recovery, nsp);
-    if (!c->pubsub)
+    if (!c->pubsub) {
+        requests_init(a);
         return a;
+    }
     wire_classic_base(c->prefix, a->nsp, &a->base);
     wire_classic_pattern(buf_str(&a->base), &a->pattern);
     map_put(&c->by_pattern, &a->by_pattern);
     redis_pubsub_subscribe(c->pubsub, buf_str(&a->pattern), true);
+    requests_init(a);
     return a;
 }
 
@@ -203,6 +207,7 @@ void adapter_free(struct adapter *a)
         return;
     struct cluster *c = a->cluster;
     assert(a->rooms.everyone.n == 0);
+    requests_fini(a);
     presence_clear_namespace(c->presence, a->nsp);
     if (a->recovery)
         recovery_close(a->recovery);

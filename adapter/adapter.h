@@ -34,9 +34,11 @@ struct adapter_settings {
     const char *prefix;    /* of channels; "socket.io" */
     const char *node_name; /* for people; identity is random */
     uint32_t publish_queue_bytes;
-    uint32_t lease_ms;          /* a node not heard for so long is gone */
-    uint32_t json_depth;        /* deepest nesting that is forwarded */
-    uint32_t max_message_bytes; /* largest message accepted from Redis */
+    uint32_t lease_ms;            /* a node not heard for so long is gone */
+    uint32_t json_depth;          /* deepest nesting that is forwarded */
+    uint32_t max_message_bytes;   /* largest message accepted from Redis */
+    uint32_t requests_timeout_ms; /* for answers of other servers; 0: 5000 */
+    bool specific_responses; /* answers go to the asker alone, not to all */
     const struct recovery_settings *recovery; /* NULL: there is none */
 };
 
@@ -149,8 +151,9 @@ size_t adapter_broadcast(struct adapter *a, struct packet *p,
  * Questions end when every server has answered, when those that have not are
  * gone, or at a deadline; what came until then is the answer, with the number
  * of servers that are `missing` from it. The callbacks are called exactly once
- * and never inside the call that asked. Freeing the adapter ends its questions
- * the same way. Errors: ERR_LIMIT, too many questions are open. */
+ * and never inside the call that asked; they may ask again. Freeing the adapter
+ * ends its questions the same way, from inside adapter_free. Errors: ERR_LIMIT,
+ * too many questions are open; ERR_STATE, the adapter is being freed. */
 
 /* To the others only; nothing comes back. */
 void adapter_sockets_join(struct adapter *a, const struct broadcast *b,
@@ -198,7 +201,7 @@ struct adapter_ask_ops {
 };
 /* Broadcasts to the other servers' sockets and collects their
  * acknowledgements; this node's are the caller's business. */
-MUST_CHECK int adapter_broadcast_ack(struct adapter *a, const struct packet *p,
+MUST_CHECK int adapter_broadcast_ack(struct adapter *a, struct packet *p,
                                      const struct broadcast *b,
                                      uint32_t timeout_ms,
                                      const struct adapter_ask_ops *ops,

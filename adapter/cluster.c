@@ -13,6 +13,7 @@ enum {
     BAD_LOGS_PER_MINUTE = 6,
     NAME_MAX_BYTES = 64,
     RECOVERY_EXPIRE_MS = 10000, /* how often, at most */
+    REQUESTS_TIMEOUT_MS = 5000,
 };
 
 static struct str nsp_key(const struct map_node *n)
@@ -120,6 +121,12 @@ static void on_message(void *owner, struct str pattern, struct str channel,
                             channel, payload);
         return;
     }
+    struct map_node *n = map_get(&c->by_channel, channel);
+    if (n) {
+        struct channel *ch = container_of(n, struct channel, by_name);
+        ch->receive(ch->owner, channel, payload);
+        return;
+    }
     if (!str_eq(channel, buf_str(&c->presence_channel)))
         return;
     int rc = presence_receive(c->presence, payload, loop_now(c->loop));
@@ -189,6 +196,8 @@ static void destroy(struct cluster *c)
     buf_fini(&c->presence_channel);
     map_fini(&c->by_nsp);
     map_fini(&c->by_pattern);
+    map_fini(&c->by_channel);
+    wire_space_fini(&c->space);
     json_fini(&c->tape);
     buf_fini(&c->channel);
     buf_fini(&c->payload);
@@ -206,6 +215,9 @@ struct cluster *cluster_new(struct loop *l, const struct adapter_settings *s,
     c->loop = l;
     c->type = s->type;
     c->max_message_bytes = s->max_message_bytes;
+    c->requests_timeout_ms =
+        s->requests_timeout_ms ? s->requests_timeout_ms : REQUESTS_TIMEOUT_MS;
+    c->specific_responses = s->specific_responses;
     c->limits.depth =
         s->json_depth < MP_DEPTH_MAX ? s->json_depth : MP_DEPTH_MAX;
     /* JSON may take more than twice the room (numbers, escapes). */
@@ -214,6 +226,8 @@ struct cluster *cluster_new(struct loop *l, const struct adapter_settings *s,
                                : UINT32_MAX;
     map_init(&c->by_nsp, nsp_key);
     map_init(&c->by_pattern, pattern_key);
+    map_init(&c->by_channel, channel_key);
+    wire_space_init(&c->space);
     json_init(&c->tape);
     buf_init(&c->channel, UINT32_MAX);
     buf_init(&c->payload, s->max_message_bytes);

@@ -3,8 +3,8 @@
  *
  * A message from Redis comes with the pattern or channel it was subscribed by,
  * and that decides who gets it. Patterns belong to adapters (broadcasts of one
- * namespace), exact channels to the cluster (presence; requests and responses
- * of the classic adapter would be the next ones). */
+ * namespace), exact channels to whoever put them on the map (requests and
+ * responses of one namespace), or to the cluster (presence). */
 #ifndef CONFAB_ADAPTER_CLUSTER_H
 #define CONFAB_ADAPTER_CLUSTER_H
 
@@ -12,7 +12,8 @@
 #include "adapter/presence.h"
 #include "adapter/recovery.h"
 #include "adapter/redis_pubsub.h"
-#include "adapter/wire_classic.h"
+#include "adapter/requests.h"
+#include "adapter/wire_request.h"
 #include "common/log.h"
 
 enum { ADAPTER_UID_LEN = 6 };
@@ -23,7 +24,10 @@ struct cluster {
     struct str prefix;
     uint32_t max_message_bytes;
     struct wire_limits limits;
+    uint32_t requests_timeout_ms;
+    bool specific_responses;
     struct map by_nsp, by_pattern; /* of adapter */
+    struct map by_channel;         /* of channel */
 
     struct redis_url url;
     struct redis_pubsub *pubsub; /* NULL for the memory adapter */
@@ -38,6 +42,7 @@ struct cluster {
 
     struct json tape; /* work space for publishing */
     struct buf channel, payload;
+    struct wire_space space; /* of the request or response that is read */
     struct log_gate bad_gate;
 };
 
@@ -51,6 +56,7 @@ struct adapter {
     struct buf base;    /* P#N# */
     struct buf pattern; /* empty for the memory adapter */
     struct recovery_nsp *recovery;
+    struct requests requests;
     char uid[ADAPTER_UID_LEN];
 };
 

@@ -24,6 +24,12 @@ struct subscription {
     bool confirmed;
 };
 
+struct redis_count {
+    struct list link;
+    redis_count_fn *fn; /* NULL: cancelled */
+    void *arg;
+};
+
 struct redis_pubsub {
     struct loop *loop;
     struct redis_pubsub_settings settings;
@@ -36,6 +42,8 @@ struct redis_pubsub {
     size_t unconfirmed;
     bool subscribed; /* all that was wanted when the subscriber came up */
     bool usable;     /* as last reported */
+
+    struct list counts; /* whose replies are to come */
 
     struct bytesq queue; /* commands */
     bool open;           /* may send: up, and the others are back */
@@ -206,6 +214,59 @@ bool redis_pubsub_usable(const struct redis_pubsub *ps)
     return ps->usable;
 }
 
+bool redis_pubsub_hears(const struct redis_pubsub *ps, struct str channel)
+{
+    const struct subscription *s = find(ps, channel, false);
+    return s && s->confirmed && redis_is_up(ps->sub);
+}
+
+/* ---- counting ------------------------------------------------------------ */
+
+/* The number in a reply to PUBSUB NUMSUB; -1: there is none. */
+static int64_t numsub(const struct redis_reply *reply)
+{
+    if (!reply || reply->type != REPLY_ARRAY || reply->n != 2 ||
+        reply->items[1].type != REPLY_INTEGER)
+        return -1;
+    return reply->items[1].integer;
+}
+
+static void on_counted(void *arg, const struct redis_reply *reply)
+{
+    struct redis_count *n = arg;
+    list_remove(&n->link);
+    if (n->fn)
+        n->fn(n->arg, numsub(reply));
+    mem_free(n);
+}
+
+static bool ask_numsub(struct redis_pubsub *ps, struct str channel,
+                       redis_reply_fn *fn, void *arg)
+{
+    struct str argv[] = {STR("PUBSUB"), STR("NUMSUB"), channel};
+    return redis_command(ps->pub, argv, 3, fn, arg);
+}
+
+struct redis_count *redis_pubsub_count(struct redis_pubsub *ps,
+                                       struct str channel, redis_count_fn *fn,
+                                       void *arg)
+{
+    struct redis_count *n = mem_zalloc(sizeof(*n));
+    n->fn = fn;
+    n->arg = arg;
+    list_insert(&ps->counts, &n->link);
+    if (ask_numsub(ps, channel, on_counted, n))
+        return n;
+    list_remove(&n->link);
+    mem_free(n);
+    return NULL;
+}
+
+void redis_pubsub_count_cancel(struct redis_count *n)
+{
+    n->fn = NULL;
+}
+
 /* ---- publishing ---------------------------------------------------------- */
 
 static void drain(struct redis_pubsub *ps);
@@ -284,6 +345,11 @@ void redis_pubsub_publish(struct redis_pubsub *ps, struct str channel,
     bytes_unref(b);
 }
 
+bool redis_pubsub_sends(const struct redis_pubsub *ps)
+{
+    return ps->open;
+}
+
 size_t redis_pubsub_queued(const struct redis_pubsub *ps)
 {
     return ps->queue.bytes;
@@ -316,10 +382,9 @@ static void on_nodes(void *arg, const struct redis_reply *reply)
     struct redis_pubsub *ps = arg;
     if (!reply || ps->open)
         return;
-    bool counted = reply->type == REPLY_ARRAY && reply->n == 2 &&
-                   reply->items[1].type == REPLY_INTEGER;
+    int64_t nodes = numsub(reply);
     /* Whoever may not count, does not wait. */
-    if (!counted || reply->items[1].integer >= (int64_t)ps->settle_nodes ||
+    if (nodes < 0 || nodes >= (int64_t)ps->settle_nodes ||
         loop_now(ps->loop) >= ps->settle_until_ms)
         open_gate(ps);
     else
@@ -332,9 +397,7 @@ static void count_nodes(struct redis_pubsub *ps)
         open_gate(ps);
         return;
     }
-    struct str argv[] = {STR("PUBSUB"), STR("NUMSUB"),
-                         str_of(ps->settle_channel)};
-    (void)redis_command(ps->pub, argv, 3, on_nodes, ps);
+    (void)ask_numsub(ps, str_of(ps->settle_channel), on_nodes, ps);
 }
 
 static void on_settle(struct timer *t)
@@ -401,6 +464,7 @@ struct redis_pubsub *redis_pubsub_new(struct loop *l,
     ps->resolver = resolver_new(l);
     ps->gap.since_ms = loop_now(l);
     map_init(&ps->subscriptions, subscription_id);
+    list_init(&ps->counts);
     bytesq_init(&ps->queue);
     timer_init(&ps->settle, on_settle);
     struct redis_settings rs = {.url = s->url,
@@ -428,6 +492,8 @@ void redis_pubsub_free(struct redis_pubsub *ps)
     redis_free(ps->pub);
     redis_free(ps->sub);
     resolver_free(ps->resolver);
+    for (struct list *n; (n = list_pop(&ps->counts));)
+        mem_free(container_of(n, struct redis_count, link));
     map_each(&ps->subscriptions, free_subscription, ps);
     map_fini(&ps->subscriptions);
     bytesq_fini(&ps->queue);

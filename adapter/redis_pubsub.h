@@ -14,6 +14,7 @@
 #include "adapter/redis.h"
 
 struct redis_pubsub;
+struct redis_count;
 
 struct redis_pubsub_ops {
     /* It became usable, or is no longer. */
@@ -42,6 +43,20 @@ void redis_pubsub_free(struct redis_pubsub *ps);
 bool redis_pubsub_usable(const struct redis_pubsub *ps);
 /* Bytes that wait to be published. */
 size_t redis_pubsub_queued(const struct redis_pubsub *ps);
+
+/* What is published now goes to Redis now. */
+bool redis_pubsub_sends(const struct redis_pubsub *ps);
+/* What others publish on this exact channel arrives here. */
+bool redis_pubsub_hears(const struct redis_pubsub *ps, struct str channel);
+
+/* Asks how many connections subscribe the exact channel. NULL: it cannot be
+ * asked now. `fn` is called once, never inside the call, unless it is cancelled
+ * first; -1: the answer did not come. Freeing `ps` cancels, too. */
+typedef void redis_count_fn(void *arg, int64_t subscribers);
+struct redis_count *redis_pubsub_count(struct redis_pubsub *ps,
+                                       struct str channel, redis_count_fn *fn,
+                                       void *arg);
+void redis_pubsub_count_cancel(struct redis_count *n);
 
 /* At most once each. */
 void redis_pubsub_subscribe(struct redis_pubsub *ps, struct str channel,

@@ -49,16 +49,26 @@ bool wire_classic_room(struct str base, struct str channel, struct str *room)
 
 /* ---- writing ------------------------------------------------------------- */
 
-static void put_names(struct buf *out, const struct str *names, size_t n)
+bool wire_parse_number(struct json *tape, struct str text)
 {
-    mp_put_array(out, (uint32_t)n);
-    for (size_t i = 0; i < n; i++)
-        mp_put_str(out, names[i]);
+    return json_parse(tape, text, (struct json_limits){1, 1}) == 0 &&
+           json_type(tape, 0) == JSON_NUMBER &&
+           json_text(tape, 0).len == text.len;
 }
 
-int wire_classic_encode(struct json *tape, struct str uid,
-                        const struct packet *p, const struct broadcast *b,
-                        struct buf *out)
+void wire_put_names(struct json *tape, const struct str *names, size_t n,
+                    uint64_t numbers, struct buf *out)
+{
+    mp_put_array(out, (uint32_t)n);
+    for (size_t i = 0; i < n; i++) {
+        if (wire_is_number(numbers, i) && wire_parse_number(tape, names[i]))
+            mp_put_json(out, tape, 0, NULL, 0);
+        else
+            mp_put_str(out, names[i]);
+    }
+}
+
+int wire_put_packet(struct json *tape, const struct packet *p, struct buf *out)
 {
     /* The data was checked against narrower limits when it came in. */
     struct json_limits limits = {.depth = 64, .nodes = (1U << 24) - 1};
@@ -66,8 +76,6 @@ int wire_classic_encode(struct json *tape, struct str uid,
     if (json_parse(tape, bytes_str(p->data), limits) < 0 ||
         json_type(tape, 0) != JSON_ARRAY)
         return ERR_PROTO;
-    mp_put_array(out, 3);
-    mp_put_str(out, uid);
     mp_put_map(out, 3);
     mp_put_str(out, STR("type"));
     mp_put_int(out, PACKET_EVENT);
@@ -75,12 +83,29 @@ int wire_classic_encode(struct json *tape, struct str uid,
     mp_put_json(out, tape, 0, p->bins, p->n_bins);
     mp_put_str(out, STR("nsp"));
     mp_put_str(out, p->nsp);
+    return 0;
+}
+
+void wire_put_opts(struct json *tape, const struct broadcast *b,
+                   struct buf *out)
+{
     mp_put_map(out, 3);
     mp_put_str(out, STR("rooms"));
-    put_names(out, b->rooms, b->n_rooms);
+    wire_put_names(tape, b->rooms, b->n_rooms, b->number_rooms, out);
     mp_put_str(out, STR("except"));
-    put_names(out, b->except, b->n_except);
+    wire_put_names(tape, b->except, b->n_except, b->number_except, out);
     mp_put_str(out, STR("flags"));
+}
+
+int wire_classic_encode(struct json *tape, struct str uid,
+                        const struct packet *p, const struct broadcast *b,
+                        struct buf *out)
+{
+    mp_put_array(out, 3);
+    mp_put_str(out, uid);
+    if (wire_put_packet(tape, p, out) < 0)
+        return ERR_PROTO;
+    wire_put_opts(tape, b, out);
     mp_put_map(out, b->is_volatile ? 1 : 0);
     if (b->is_volatile) {
         mp_put_str(out, STR("volatile"));
@@ -91,14 +116,7 @@ int wire_classic_encode(struct json *tape, struct str uid,
 
 /* ---- reading ------------------------------------------------------------- */
 
-/* Where the values of the known keys of a map begin; p is NULL for those that
- * are not there. Of two equal keys the last one counts, as in JavaScript. */
-struct field {
-    struct str key;
-    struct str at;
-};
-
-static int scan_map(struct str *in, struct field *fields, size_t n)
+int wire_scan_map(struct str *in, struct wire_field *fields, size_t n)
 {
     struct mp_value head;
     if (mp_read(in, &head) < 0 || head.type != MP_MAP)
@@ -128,7 +146,7 @@ static bool is_event_type(struct str at)
     return v.type == MP_INT && v.i == PACKET_EVENT;
 }
 
-static bool is_reserved(struct str name)
+bool wire_reserved_event(struct str name)
 {
     static const char *const reserved[] = {
         "connect",       "connect_error", "disconnect",
@@ -161,14 +179,14 @@ static int check_data(struct str at)
     case MP_STR:
         if (v.s.len > WIRE_EVENT_MAX)
             return ERR_LIMIT;
-        return is_reserved(v.s) ? ERR_PROTO : 0;
+        return wire_reserved_event(v.s) ? ERR_PROTO : 0;
     default:
         return ERR_PROTO;
     }
 }
 
 static int read_data(struct str at, struct str nsp,
-                     const struct wire_limits *limits, struct wire_message *m)
+                     const struct wire_limits *limits, struct packet **packet)
 {
     int rc = check_data(at);
     if (rc < 0)
@@ -179,7 +197,7 @@ static int read_data(struct str at, struct str nsp,
     rc = mp_to_json(&at, &text, limits->depth, &bins);
     if (rc == 0) {
         struct bytes *data = buf_take(&text);
-        m->packet =
+        *packet =
             packet_new(PACKET_EVENT, nsp, PACKET_NO_ACK, data, bins.v, bins.n);
         bytes_unref(data);
     }
@@ -188,12 +206,12 @@ static int read_data(struct str at, struct str nsp,
     return rc;
 }
 
-static int read_packet(struct str *in, struct str nsp,
-                       const struct wire_limits *limits, struct wire_message *m)
+int wire_read_packet(struct str *in, struct str nsp,
+                     const struct wire_limits *limits, struct packet **packet)
 {
-    struct field f[] = {
+    struct wire_field f[] = {
         {.key = STR("type")}, {.key = STR("data")}, {.key = STR("nsp")}};
-    if (scan_map(in, f, 3) < 0)
+    if (wire_scan_map(in, f, 3) < 0)
         return ERR_PROTO;
     /* Before the rest: what is not for us need not please us. */
     struct mp_value v = {.type = MP_NIL};
@@ -204,7 +222,7 @@ static int read_packet(struct str *in, struct str nsp,
         return ERR_STATE;
     if (!is_event_type(f[0].at) || !f[1].at.p)
         return ERR_PROTO;
-    return read_data(f[1].at, nsp, limits, m);
+    return read_data(f[1].at, nsp, limits, packet);
 }
 
 /* JavaScript servers may join a room named 7: it comes as a number, and is the
@@ -262,17 +280,17 @@ static int read_names(struct str at, struct buf *numbers, struct str *names,
 
 static bool read_volatile(struct str at)
 {
-    struct field f = {.key = STR("volatile")};
+    struct wire_field f = {.key = STR("volatile")};
     struct mp_value v;
-    return at.p && scan_map(&at, &f, 1) == 0 && f.at.p &&
+    return at.p && wire_scan_map(&at, &f, 1) == 0 && f.at.p &&
            mp_read(&f.at, &v) == 0 && v.type == MP_BOOL && v.b;
 }
 
 static int read_opts(struct str *in, struct wire_message *m)
 {
-    struct field f[] = {
+    struct wire_field f[] = {
         {.key = STR("rooms")}, {.key = STR("except")}, {.key = STR("flags")}};
-    if (scan_map(in, f, 3) < 0)
+    if (wire_scan_map(in, f, 3) < 0)
         return ERR_PROTO;
     int rc = read_names(f[0].at, &m->numbers, m->rooms, &m->n_rooms);
     if (rc == 0)
@@ -314,7 +332,7 @@ int wire_classic_decode(struct str payload, struct str nsp,
     uint32_t n = 0;
     int rc = read_uid(&payload, &m->uid, &n);
     if (rc == 0)
-        rc = read_packet(&payload, nsp, limits, m);
+        rc = wire_read_packet(&payload, nsp, limits, &m->packet);
     if (rc == 0)
         rc = read_opts(&payload, m);
     for (; rc == 0 && n > 3; n--)

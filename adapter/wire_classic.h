@@ -72,4 +72,40 @@ MUST_CHECK int wire_classic_decode(struct str payload, struct str nsp,
                                    struct wire_message *m);
 void wire_message_fini(struct wire_message *m);
 
+/* ---- what requests have in common with messages (wire_request.c) ----------
+ */
+
+/* Bit `i` of number_rooms and the like. */
+static inline bool wire_is_number(uint64_t numbers, size_t i)
+{
+    return i < 64 && (numbers >> i & 1);
+}
+
+/* True with the number as the root of the tape. */
+bool wire_parse_number(struct json *tape, struct str text);
+void wire_put_names(struct json *tape, const struct str *names, size_t n,
+                    uint64_t numbers, struct buf *out);
+/* ERR_PROTO: the packet's data is no JSON array. */
+MUST_CHECK int wire_put_packet(struct json *tape, const struct packet *p,
+                               struct buf *out);
+/* {rooms, except, flags: but for its value, which follows. */
+void wire_put_opts(struct json *tape, const struct broadcast *b,
+                   struct buf *out);
+
+/* Where the values of the known keys of a map begin; p is NULL for those that
+ * are not there. Of two equal keys the last one counts, as in JavaScript. */
+struct wire_field {
+    struct str key;
+    struct str at;
+};
+
+MUST_CHECK int wire_scan_map(struct str *in, struct wire_field *fields,
+                             size_t n);
+/* Takes {type, data, nsp} off `*in`; errors as wire_classic_decode. */
+MUST_CHECK int wire_read_packet(struct str *in, struct str nsp,
+                                const struct wire_limits *limits,
+                                struct packet **packet);
+/* Names that no client or server may be sent. */
+bool wire_reserved_event(struct str name);
+
 #endif

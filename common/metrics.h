@@ -60,6 +60,12 @@
       "actions refused by a limit")                                            \
     X(M_LIMIT_JSON, COUNTER, "confab_limit_total{limit=\"json\"}",             \
       "actions refused by a limit")                                            \
+    X(M_LIMIT_QUESTIONS, COUNTER, "confab_limit_total{limit=\"questions\"}",   \
+      "actions refused by a limit")                                            \
+    X(M_LIMIT_ANSWERS, COUNTER, "confab_limit_total{limit=\"answers\"}",       \
+      "actions refused by a limit")                                            \
+    X(M_LIMIT_ASKED, COUNTER, "confab_limit_total{limit=\"asked\"}",           \
+      "actions refused by a limit")                                            \
     X(M_LIMIT_NAME, COUNTER, "confab_limit_total{limit=\"name\"}",             \
       "actions refused by a limit")                                            \
     X(M_DROP_VOLATILE, COUNTER, "confab_dropped_total{why=\"volatile\"}",      \
@@ -104,10 +110,19 @@
       "messages received and not delivered")                                   \
     X(M_REDIS_BAD, COUNTER, "confab_redis_ignored_total{why=\"bad\"}",         \
       "messages received and not delivered")                                   \
+    X(M_REDIS_NOT_ASKED, COUNTER,                                              \
+      "confab_redis_ignored_total{why=\"answer\"}",                            \
+      "messages received and not delivered")                                   \
     X(M_REDIS_LOST, COUNTER, "confab_redis_publish_lost_total",                \
       "messages that could not be published and were given up")                \
     X(M_REDIS_QUEUED, GAUGE, "confab_redis_queued_bytes",                      \
       "bytes waiting to be published")                                         \
+    X(M_QUESTIONS, COUNTER, "confab_cluster_questions_total",                  \
+      "questions put to the other servers")                                    \
+    X(M_QUESTIONS_PARTIAL, COUNTER, "confab_cluster_partial_total",            \
+      "questions that ended with answers missing")                             \
+    X(M_ANSWERED, COUNTER, "confab_cluster_answered_total",                    \
+      "questions of other servers that were answered")                         \
     X(M_PRESENCE_PEERS, GAUGE, "confab_presence_peers",                        \
       "other nodes heard within their lease")                                  \
     X(M_RECOVERY_SESSIONS, GAUGE, "confab_recovery_sessions",                  \

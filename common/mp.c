@@ -108,8 +108,7 @@ static void put_number(struct buf *b, const struct json *j, uint32_t node)
         mp_put_double(b, d);
 }
 
-/* Which attachment the object stands for; `n_bins` when it is none. */
-static size_t placeholder(const struct json *j, uint32_t node, size_t n_bins)
+size_t mp_placeholder(const struct json *j, uint32_t node, size_t n_bins)
 {
     uint32_t flag = json_get(j, node, STR("_placeholder"));
     if (flag == JSON_NONE || json_type(j, flag) != JSON_TRUE)
@@ -156,7 +155,7 @@ void mp_put_json(struct buf *b, const struct json *j, uint32_t node,
         const struct json_node *n = &j->nodes[node];
         size_t bin = n_bins;
         if (n->type == JSON_OBJECT && n_bins > 0)
-            bin = placeholder(j, node, n_bins);
+            bin = mp_placeholder(j, node, n_bins);
         if (bin < n_bins) {
             mp_put_bin(b, bytes_str(bins[bin]));
             node = n->next;

@@ -31,6 +31,8 @@ void mp_put_map(struct buf *b, uint32_t n);
  * that names none stays the object it is. */
 void mp_put_json(struct buf *b, const struct json *j, uint32_t node,
                  struct bytes *const *bins, size_t n_bins);
+/* Which attachment the value stands for; `n_bins` when it does for none. */
+size_t mp_placeholder(const struct json *j, uint32_t node, size_t n_bins);
 
 /* ---- reading ------------------------------------------------------------- */
 

@@ -45,6 +45,8 @@ static const struct config_field fields[] = {
          "prefix of channels; the same for all nodes of a cluster"),
     ENUM("adapter.type", adapter_type, "auto", adapters,
          "auto (redis when redis.url is set), memory or redis"),
+    BOOL("adapter.specific_responses", specific_responses, "false",
+         "answer the server that asked on a channel of its own"),
     TEXT("engine.path", engine_path, "/socket.io/", 1, 255,
          "path under which clients connect"),
     U32("engine.ping_interval_ms", ping_interval_ms, "25000", 50, 600000,
@@ -143,6 +145,8 @@ static const struct config_field fields[] = {
         "events that one client may have missed; beyond, it starts anew"),
     U32("cluster.lease_ms", lease_ms, "4000", 400, 600000,
         "a node not heard for so long is gone from presence"),
+    U32("cluster.requests_timeout_ms", requests_timeout_ms, "5000", 50, 600000,
+        "how long other servers may take to answer a question"),
     ENUM("log.level", log_level, "info", levels, "error, warn, info or debug"),
     ENUM("log.format", log_format, "text", formats, "text or json"),
 };

@@ -17,6 +17,7 @@ struct settings {
     char *redis_url;
     char *redis_prefix;
     uint32_t adapter_type; /* enum settings_adapter */
+    bool specific_responses;
 
     char *engine_path;
     uint32_t ping_interval_ms;
@@ -69,6 +70,7 @@ struct settings {
     uint32_t recovery_missed_bytes;
 
     uint32_t lease_ms;
+    uint32_t requests_timeout_ms;
     uint32_t log_level; /* enum log_level */
     uint32_t log_format;
 };

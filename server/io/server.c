@@ -226,6 +226,8 @@ static int start_cluster(struct sio_server *srv)
         .lease_ms = s->lease_ms,
         .json_depth = s->json_depth,
         .max_message_bytes = 2 * s->max_payload_bytes + 65536,
+        .requests_timeout_ms = s->requests_timeout_ms,
+        .specific_responses = s->specific_responses,
         .recovery = s->recovery_enabled ? &rs : NULL,
     };
     srv->cluster = cluster_new(srv->loop, &as, srv->error);

@@ -1,0 +1,41 @@
+/* The requests and responses of one namespace: the inside of the operations on
+ * the whole cluster that adapter.h declares.
+ *
+ *     adapter_fetch_sockets    questions      P-request#N#
+ *     adapter_...         ---> (.c, .h)  ---------------------> the others
+ *                                 ^        P-response#N#[U#]        |
+ *                                 '---------------------------------'
+ *     host.sockets_describe     answers       P-request#N#
+ *     host...             <---- (.c, .h) <--------------------- the others
+ *                         ---------------->  P-response#N#[U#]
+ *
+ * Whoever asks has done this node's part at once: a local effect never waits
+ * for Redis, and what comes back of our own requests is skipped. */
+#ifndef CONFAB_ADAPTER_REQUESTS_H
+#define CONFAB_ADAPTER_REQUESTS_H
+
+#include "adapter/channels.h"
+#include "adapter/questions.h"
+
+struct redis_count;
+
+struct requests {
+    struct questions questions;
+    struct channel requests, responses, own_responses;
+    struct redis_count *count; /* NULL: none is under way */
+    struct list asked;         /* by others, oldest first: answers.c */
+    size_t n_asked;
+};
+
+/* The adapter has its name and its uid, and subscribes what is broadcast
+ * before: whoever is counted by its requests hears broadcasts. */
+void requests_init(struct adapter *a);
+/* Ends the questions that are open. */
+void requests_fini(struct adapter *a);
+
+/* Publishes what was written, or notes the loss when it was not (rc < 0) or was
+ * too much. */
+void requests_publish(struct adapter *a, struct str channel, struct buf *out,
+                      int rc);
+
+#endif
