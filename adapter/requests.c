@@ -331,8 +331,13 @@ static int hear_receivers(struct question *q, const struct wire_response *r)
         question_heard(q);
         return 0;
     }
-    if (r->type != WIRE_ACK || !question_ack(q))
+    if (r->type != WIRE_ACK)
         return ERR_PROTO;
+    /* More than were announced: a server's number may have been lost. */
+    if (!question_ack(q)) {
+        metrics_add(M_REDIS_NOT_ASKED, 1);
+        return 0;
+    }
     size_t bytes = r->value.len;
     for (size_t i = 0; i < r->bins.n; i++)
         bytes += r->bins.v[i]->len;
