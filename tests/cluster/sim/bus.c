@@ -21,7 +21,6 @@ enum {
 };
 
 enum {
-    LINGER_MS = 20000, /* Redis keeps a connection whose client is gone */
     RESENT_MS = 250,
     TURN_MESSAGES = 64,
 };
@@ -254,7 +253,7 @@ static void part(struct redis *r)
     }
     c->closing = !c->deaf;
     c->linger_until =
-        sim.now_ms + (c->deaf ? sim_below(LINGER_MS) : WAIT_MIN_MS / 2);
+        sim.now_ms + (c->deaf ? sim_below(BUS_LINGER_MS) : WAIT_MIN_MS / 2);
     if (sim_chance(50))
         drop_all(&c->there);
 }
@@ -432,7 +431,7 @@ void redis_free(struct redis *r)
     drop_back(c);
     c->end = NULL;
     c->closing = !c->deaf;
-    c->linger_until = sim.now_ms + LINGER_MS;
+    c->linger_until = sim.now_ms + BUS_LINGER_MS;
     if (!c->served || (c->closing && list_empty(&c->there)))
         conn_free(c);
 }
@@ -694,8 +693,8 @@ static void deafen(struct conn *c, bool flag)
     (void)flag;
     c->deaf = true;
     c->closing = false;
-    if (!c->end && c->linger_until > sim.now_ms + LINGER_MS)
-        c->linger_until = sim.now_ms + LINGER_MS;
+    if (!c->end && c->linger_until > sim.now_ms + BUS_LINGER_MS)
+        c->linger_until = sim.now_ms + BUS_LINGER_MS;
 }
 
 void bus_deafen(struct link *l)
@@ -721,7 +720,7 @@ static void forsake(struct conn *c, bool quietly)
     c->end = NULL;
     drop_back(c);
     c->closing = !quietly && !c->deaf;
-    c->linger_until = sim.now_ms + sim_below(LINGER_MS);
+    c->linger_until = sim.now_ms + sim_below(BUS_LINGER_MS);
     if (quietly)
         deafen(c, false);
     if (!c->served)

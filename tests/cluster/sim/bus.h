@@ -12,6 +12,9 @@
 #include "adapter/redis.h"
 #include "tests/cluster/sim/server.h"
 
+/* Redis keeps a connection whose client is gone so long, at most. */
+enum { BUS_LINGER_MS = 20000 };
+
 /* The way between one node and Redis, with what is wrong with it. */
 struct link {
     struct list all;

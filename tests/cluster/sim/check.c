@@ -86,26 +86,39 @@ static struct record *record_of(uint32_t number)
 }
 
 /* By what the simulation knows, without asking the adapter. */
-static uint32_t receivers(const struct place *p, const struct record *r)
+uint32_t check_selected(const struct place *p,
+                        const struct broadcast_plan *plan)
 {
-    const struct broadcast_plan *plan = &r->plan;
     bool all = plan->rooms == 0 && !plan->to;
     uint32_t set = 0;
     for (unsigned m = 0; m < MEMBERS; m++) {
         if (!p->here[m])
             continue;
         bool in = all || (p->rooms[m] & plan->rooms) ||
-                  (plan->to && strcmp(p->ids[m], r->to) == 0);
+                  (plan->to && strcmp(p->ids[m], plan->to) == 0);
         bool out = (p->rooms[m] & plan->except) ||
-                   (plan->but && strcmp(p->ids[m], r->but) == 0);
+                   (plan->but && strcmp(p->ids[m], plan->but) == 0);
         if (in && !out)
             set |= 1U << m;
     }
     return set;
 }
 
+static uint32_t receivers(const struct place *p, const struct record *r)
+{
+    struct broadcast_plan plan = r->plan;
+    plan.to = plan.to ? r->to : NULL;
+    plan.but = plan.but ? r->but : NULL;
+    return check_selected(p, &plan);
+}
+
+uint32_t check_number(struct str text)
+{
+    return number_in(text);
+}
+
 uint32_t check_broadcast(const struct place *p,
-                         const struct broadcast_plan *plan)
+                         const struct broadcast_plan *plan, bool elsewhere)
 {
     if (n_records == cap_records) {
         cap_records = cap_records ? cap_records * 2 : 256;
@@ -123,7 +136,7 @@ uint32_t check_broadcast(const struct place *p,
     now.active = true;
     now.number = n_records;
     now.place = p;
-    now.missing = receivers(p, r);
+    now.missing = elsewhere ? 0 : receivers(p, r);
     now.n = (uint32_t)__builtin_popcount(now.missing);
     return n_records;
 }

@@ -24,9 +24,14 @@ void check_allow(unsigned excuses);
 /* ---- broadcasts -----------------------------------------------------------
  */
 
-/* A broadcast begins; returns its number. */
+/* A broadcast begins; returns its number. `elsewhere`: not for members here. */
 uint32_t check_broadcast(const struct place *p,
-                         const struct broadcast_plan *plan);
+                         const struct broadcast_plan *plan, bool elsewhere);
+/* Its number, from a packet's text. */
+uint32_t check_number(struct str text);
+/* A bit for each member of the place that a plan selects. */
+uint32_t check_selected(const struct place *p,
+                        const struct broadcast_plan *plan);
 /* It was delivered here, to so many. */
 void check_delivered(uint32_t number, size_t n);
 /* A member was handed a packet with this text. */

@@ -7,6 +7,7 @@
 #include "adapter/redis_pubsub.h"
 #include "common/config.h"
 #include "common/id.h"
+#include "tests/cluster/sim/ask.h"
 #include "tests/cluster/sim/check.h"
 
 struct life lives[LIVES];
@@ -26,7 +27,7 @@ const char *const group_names[GROUPS] = {"g0", "g1", "g2"};
 static uint64_t before[METRIC_COUNT];
 static struct life *inside; /* whose code runs */
 
-static void enter(struct life *l)
+void node_enter(struct life *l)
 {
     assert(!inside);
     inside = l;
@@ -42,7 +43,7 @@ static void note_usable(struct life *l)
     l->usable = usable;
 }
 
-static void leave(struct life *l)
+void node_exit(struct life *l)
 {
     loop_end_of_turn(l->loop);
     for (size_t i = 0; i < METRIC_COUNT; i++)
@@ -84,6 +85,12 @@ static void on_presence(void *host, struct str group, struct str key,
 static const struct adapter_host host_ops = {
     .deliver = on_deliver,
     .presence = on_presence,
+    .sockets_join = ask_on_join,
+    .sockets_leave = ask_on_leave,
+    .sockets_disconnect = ask_on_disconnect,
+    .sockets_describe = ask_on_describe,
+    .broadcast_ack = ask_on_broadcast,
+    .server_event = ask_on_event,
 };
 
 /* ---- members ------------------------------------------------------------- */
@@ -95,14 +102,14 @@ static struct life *life_of(const struct place *p)
 
 void node_add(struct place *p, unsigned member)
 {
-    enter(life_of(p));
+    node_enter(life_of(p));
     id_random(p->ids[member], ID_LEN);
     p->here[member] = true;
     p->rooms[member] = 0;
     for (unsigned g = 0; g < GROUPS; g++)
         p->entry[g][member] = 0;
     adapter_add(p->adapter, &p->members[member], str_of(p->ids[member]));
-    leave(life_of(p));
+    node_exit(life_of(p));
 }
 
 static void forget(struct place *p, unsigned group, unsigned member)
@@ -112,31 +119,46 @@ static void forget(struct place *p, unsigned group, unsigned member)
     p->present[group][member] = false;
 }
 
-void node_remove(struct place *p, unsigned member)
+void member_remove(struct place *p, unsigned member)
 {
-    enter(life_of(p));
     p->here[member] = false;
     p->rooms[member] = 0;
     for (unsigned g = 0; g < GROUPS; g++)
         forget(p, g, member);
     adapter_remove(p->adapter, &p->members[member]);
-    leave(life_of(p));
+}
+
+void member_join(struct place *p, unsigned member, unsigned room)
+{
+    p->rooms[member] |= 1U << room;
+    adapter_join(p->adapter, &p->members[member], str_of(room_names[room]));
+}
+
+void member_leave(struct place *p, unsigned member, unsigned room)
+{
+    p->rooms[member] &= ~(1U << room);
+    adapter_leave(p->adapter, &p->members[member], str_of(room_names[room]));
+}
+
+void node_remove(struct place *p, unsigned member)
+{
+    node_enter(life_of(p));
+    member_remove(p, member);
+    node_exit(life_of(p));
 }
 
 void node_join(struct place *p, unsigned member, unsigned room)
 {
-    enter(life_of(p));
-    p->rooms[member] |= 1U << room;
-    adapter_join(p->adapter, &p->members[member], str_of(room_names[room]));
-    leave(life_of(p));
+    node_enter(life_of(p));
+    member_join(p, member, room);
+    node_exit(life_of(p));
 }
 
 void node_leave(struct place *p, unsigned member, unsigned room)
 {
-    enter(life_of(p));
-    p->rooms[member] &= ~(1U << room);
-    adapter_leave(p->adapter, &p->members[member], str_of(room_names[room]));
-    leave(life_of(p));
+    node_enter(life_of(p));
+    member_leave(p, member, room);
+    node_exit(life_of(p));
 }
 
 /* ---- presence ------------------------------------------------------------ */
@@ -149,7 +171,7 @@ void node_set(struct place *p, unsigned group, unsigned member)
         *entry = check_entry_new(p, group);
     if (!*entry)
         return;
-    enter(life_of(p));
+    node_enter(life_of(p));
     p->present[group][member] = true;
     (void)snprintf(meta, sizeof(meta), "[%u,%u,\"%0*u\"]", *entry,
                    check_entry_changed(*entry), (int)meta_bytes, 0);
@@ -157,17 +179,17 @@ void node_set(struct place *p, unsigned group, unsigned member)
                              str_of(p->ids[member]), str_of(meta)) < 0)
         sim_fail("a presence entry was refused");
     sim.tally.presence++;
-    leave(life_of(p));
+    node_exit(life_of(p));
 }
 
 void node_clear(struct place *p, unsigned group, unsigned member)
 {
-    enter(life_of(p));
+    node_enter(life_of(p));
     forget(p, group, member);
     adapter_presence_clear(p->adapter, str_of(group_names[group]),
                            str_of(p->ids[member]));
     sim.tally.presence++;
-    leave(life_of(p));
+    node_exit(life_of(p));
 }
 
 /* ---- broadcasts ---------------------------------------------------------- */
@@ -189,6 +211,16 @@ static size_t name_rooms(struct str *names, uint32_t rooms, const char *id,
     return n;
 }
 
+void selection_of(const struct broadcast_plan *plan, struct selection *s)
+{
+    s->b = (struct broadcast){.rooms = s->rooms,
+                              .except = s->except,
+                              .local = plan->local,
+                              .is_volatile = plan->is_volatile};
+    s->b.n_rooms = name_rooms(s->rooms, plan->rooms, plan->to, plan->twice);
+    s->b.n_except = name_rooms(s->except, plan->except, plan->but, plan->twice);
+}
+
 static struct bytes *text_of(uint32_t number, unsigned padding)
 {
     struct buf b;
@@ -202,29 +234,58 @@ static struct bytes *text_of(uint32_t number, unsigned padding)
     return text;
 }
 
-void node_broadcast(struct place *p, const struct broadcast_plan *plan)
+/* With `ask` the receivers on other nodes are to acknowledge it, and those here
+ * are not this function's business. */
+static void publish(struct place *p, const struct broadcast_plan *plan, bool ask)
 {
-    struct str rooms[ROOMS + 2], except[ROOMS + 2];
-    struct broadcast b = {.rooms = rooms,
-                          .except = except,
-                          .local = plan->local,
-                          .is_volatile = plan->is_volatile};
-    b.n_rooms = name_rooms(rooms, plan->rooms, plan->to, plan->twice);
-    b.n_except = name_rooms(except, plan->except, plan->but, plan->twice);
-    uint32_t number = check_broadcast(p, plan);
+    struct selection s;
+    selection_of(plan, &s);
+    uint32_t number = check_broadcast(p, plan, ask);
     struct bytes *text = text_of(number, plan->padding);
     struct packet *packet = packet_new(PACKET_EVENT, str_of(nsps[p->nsp]),
                                        PACKET_NO_ACK, text, NULL, 0);
-    enter(life_of(p));
-    check_delivered(number, adapter_broadcast(p->adapter, packet, &b));
-    leave(life_of(p));
+    node_enter(life_of(p));
+    check_delivered(number, ask ? ask_receivers(p, plan, packet, &s.b)
+                                : adapter_broadcast(p->adapter, packet, &s.b));
+    node_exit(life_of(p));
     if (packet->refs != 1 || text->refs != 2)
         sim_fail("a packet is held on to");
     packet_unref(packet);
     bytes_unref(text);
 }
 
+void node_broadcast(struct place *p, const struct broadcast_plan *plan)
+{
+    publish(p, plan, false);
+}
+
+void node_broadcast_ack(struct place *p, const struct broadcast_plan *plan)
+{
+    publish(p, plan, true);
+}
+
 /* ---- life ---------------------------------------------------------------- */
+
+static bool has_timers(const struct timer_wheel *w)
+{
+    for (unsigned level = 0; level < TIMER_LEVELS; level++) {
+        for (unsigned slot = 0; slot < TIMER_SLOTS; slot++) {
+            if (!list_empty(&w->slot[level][slot]))
+                return true;
+        }
+    }
+    return false;
+}
+
+static void bury(struct life *l)
+{
+    if (has_timers(&l->loop->wheel))
+        sim_fail("node %u has left a timer", l->id);
+    loop_free(l->loop);
+    l->loop = NULL;
+    bus_detach(&l->link);
+    l->state = GONE;
+}
 
 void node_reset(void)
 {
@@ -251,9 +312,11 @@ void node_start(struct life *l, const struct node_settings *s,
                                   .publish_queue_bytes = s->queue_bytes,
                                   .lease_ms = s->lease_ms,
                                   .json_depth = 24,
-                                  .max_message_bytes = 1000000};
+                                  .max_message_bytes = 1000000,
+                                  .requests_timeout_ms = ASK_TIMEOUT_MS,
+                                  .specific_responses = s->specific_responses};
     meta_bytes = s->meta_bytes;
-    enter(l);
+    node_enter(l);
     l->cluster = cluster_new(l->loop, &as, err);
     if (!l->cluster)
         sim_fail("%s", err);
@@ -261,9 +324,10 @@ void node_start(struct life *l, const struct node_settings *s,
         struct place *p = &l->at[i];
         p->life = id;
         p->nsp = i;
+        list_init(&p->asked);
         p->adapter = adapter_new(l->cluster, str_of(nsps[i]), &host_ops, p);
     }
-    leave(l);
+    node_exit(l);
     sim_note("node starts", id, 0, 0);
 }
 
@@ -275,34 +339,15 @@ static void take_down(struct life *l)
                 node_remove(&l->at[i], m);
         }
     }
-    enter(l);
-    for (unsigned i = 0; i < NSPS; i++)
+    node_enter(l);
+    for (unsigned i = 0; i < NSPS; i++) {
         adapter_free(l->at[i].adapter);
+        ask_forget(&l->at[i]);
+    }
     cluster_free(l->cluster);
     l->cluster = NULL;
-    leave(l);
+    node_exit(l);
     l->gone_ms = sim.now_ms;
-}
-
-static bool has_timers(const struct timer_wheel *w)
-{
-    for (unsigned level = 0; level < TIMER_LEVELS; level++) {
-        for (unsigned slot = 0; slot < TIMER_SLOTS; slot++) {
-            if (!list_empty(&w->slot[level][slot]))
-                return true;
-        }
-    }
-    return false;
-}
-
-static void bury(struct life *l)
-{
-    if (has_timers(&l->loop->wheel))
-        sim_fail("node %u has left a timer", l->id);
-    loop_free(l->loop);
-    l->loop = NULL;
-    bus_detach(&l->link);
-    l->state = GONE;
 }
 
 void node_stop(struct life *l)
@@ -330,8 +375,8 @@ uint64_t node_due(const struct life *l)
 
 void node_turn(struct life *l)
 {
-    enter(l);
+    node_enter(l);
     bus_hand_over(&l->link);
     loop_advance(l->loop, sim.now_ms);
-    leave(l);
+    node_exit(l);
 }

@@ -23,6 +23,7 @@ struct place {
     uint32_t seq;                    /* of its broadcasts */
     uint32_t entry[GROUPS][MEMBERS]; /* numbers; 0: there never was one */
     bool present[GROUPS][MEMBERS];
+    struct list asked; /* by other nodes, and not answered yet */
 };
 
 /* Commands to publish: broadcasts, and everything else. */
@@ -46,6 +47,7 @@ struct node_settings {
     uint32_t queue_bytes, lease_ms;
     uint32_t meta_bytes; /* of a presence entry, at least */
     const char *prefix;
+    bool specific_responses;
 };
 
 extern struct life lives[LIVES];
@@ -80,5 +82,21 @@ struct broadcast_plan {
     bool local, is_volatile, twice; /* `twice`: names a room again */
 };
 void node_broadcast(struct place *p, const struct broadcast_plan *plan);
+void node_broadcast_ack(struct place *p, const struct broadcast_plan *plan);
+
+/* A plan in the adapter's words. */
+struct selection {
+    struct broadcast b;
+    struct str rooms[ROOMS + 2], except[ROOMS + 2];
+};
+void selection_of(const struct broadcast_plan *plan, struct selection *s);
+
+/* Whatever runs a node's code stands between these. */
+void node_enter(struct life *l);
+void node_exit(struct life *l);
+/* Of those above, for code that does. */
+void member_remove(struct place *p, unsigned member);
+void member_join(struct place *p, unsigned member, unsigned room);
+void member_leave(struct place *p, unsigned member, unsigned room);
 
 #endif

@@ -3,6 +3,7 @@
 #include "common/id.h"
 #include "common/map.h"
 #include "common/mem.h"
+#include "tests/cluster/sim/ask.h"
 #include "tests/cluster/sim/check.h"
 #include "tests/cluster/sim/node.h"
 
@@ -220,6 +221,36 @@ static void do_presence(struct place *p)
         node_set(p, g, m);
 }
 
+static void select_some(const struct place *p, struct broadcast_plan *b)
+{
+    if (sim_chance(60))
+        b->rooms = some_rooms(3);
+    if (sim_chance(20))
+        b->except = some_rooms(2);
+    if (sim_chance(20))
+        b->to = some_member(p->nsp);
+}
+
+static void do_ask(struct place *p)
+{
+    struct broadcast_plan b = {0};
+    select_some(p, &b);
+    if (sim_chance(25))
+        node_broadcast_ack(p, &b);
+    else
+        ask(p, sim_below(ASK_ACKS), &b);
+}
+
+static void do_command(struct place *p)
+{
+    struct broadcast_plan b = {0};
+    select_some(p, &b);
+    if (sim_chance(85))
+        ask_join(p, &b, sim_below(ROOMS), sim_chance(60));
+    else if (b.rooms || b.to)
+        ask_disconnect(p, &b);
+}
+
 /* ---- what fails ---------------------------------------------------------- */
 
 static void trouble(struct life *l, uint64_t until_ms)
@@ -385,6 +416,7 @@ static void draw(uint64_t seed, unsigned nodes)
     plan.settings.queue_bytes = 4096U << (4 * sim_below(3));
     plan.settings.lease_ms = sim_chance(50) ? 4000 : between(4000, 10000);
     plan.settings.prefix = prefixes[sim_below(3)];
+    plan.settings.specific_responses = sim_chance(50);
     /* With much in each entry, an answer comes in parts. */
     plan.settings.meta_bytes = sim_chance(20) ? 4000 : sim_below(50);
     plan.latency_ms = sim_below(10);
@@ -394,6 +426,7 @@ static void draw(uint64_t seed, unsigned nodes)
     map_reseed();
     node_reset();
     check_begin(plan.settings.lease_ms);
+    ask_begin();
     bus_start();
 }
 
@@ -403,8 +436,8 @@ static void one_step(void)
         uint32_t share;
         void (*run)(struct place *p);
     } actions[] = {
-        {35, do_broadcast}, {3, do_burst},     {12, do_member},
-        {25, do_room},      {20, do_presence},
+        {35, do_broadcast}, {3, do_burst}, {12, do_member}, {25, do_room},
+        {20, do_presence},  {10, do_ask},  {3, do_command},
     };
     struct place *p = some_place();
     if (!p)
@@ -413,7 +446,7 @@ static void one_step(void)
         do_fault(p);
         return;
     }
-    uint32_t dice = sim_below(95);
+    uint32_t dice = sim_below(108);
     size_t i = 0;
     while (dice >= actions[i].share)
         dice -= actions[i++].share;
@@ -471,6 +504,27 @@ static void prove(void)
     check_end();
 }
 
+/* Questions now have answers that lack nothing, and commands reach all. */
+static void prove_answers(void)
+{
+    /* Until hosts that keep silent have given up, and Redis no longer counts
+     * connections of machines that are gone. */
+    run_for(BUS_LINGER_MS + 1000);
+    ask_check(true);
+    ask_calm(true);
+    struct place *p = some_place();
+    for (unsigned kind = 0; p && kind <= ASK_ACKS; kind++) {
+        struct broadcast_plan b = {0};
+        select_some(p, &b);
+        if (kind == ASK_ACKS)
+            node_broadcast_ack(p, &b);
+        else
+            ask(p, kind, &b);
+    }
+    run_for(ASK_TIMEOUT_MS);
+    ask_check(true);
+}
+
 static void stop_all(void)
 {
     for (unsigned i = 0; i < plan.n_lives; i++) {
@@ -495,9 +549,11 @@ void plan_run(uint64_t seed, unsigned nodes, unsigned steps)
     run_for(2000);
     if (plan.temper != ROUGH || sim_chance(50))
         settle();
-    if (plan.temper == CALM)
+    if (plan.temper == CALM) {
         check_allow(0);
-    else if (plan.temper == RESTARTS)
+        ask_calm(false);
+    }
+    if (plan.temper == RESTARTS)
         check_allow(EXCUSE_CUT_OFF);
     for (unsigned i = 0; i < steps; i++) {
         one_step();
@@ -506,10 +562,13 @@ void plan_run(uint64_t seed, unsigned nodes, unsigned steps)
             if (lives[k].state == ALIVE)
                 check_presence(&lives[k]);
         }
+        ask_check(false);
     }
     repair_all();
     settle();
     prove();
+    prove_answers();
     stop_all();
+    ask_check(true);
     sim.tally.runs++;
 }
