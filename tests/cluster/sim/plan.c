@@ -469,7 +469,8 @@ static void repair_all(void)
     repair_until(UINT64_MAX);
     redis_server_freeze(0);
     for (unsigned i = 0; i < plan.n_lives; i++) {
-        lives[i].link.paused_until = 0;
+        if (lives[i].link.paused_until > sim.now_ms)
+            lives[i].link.paused_until = sim.now_ms;
         bus_stall(&lives[i].link, false, 0);
     }
 }
