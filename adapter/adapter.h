@@ -88,15 +88,16 @@ struct adapter_host {
     /* Another server broadcasts and wants every receiver's acknowledgement.
      * Sends the event, with an acknowledgement's id of the host's own, and
      * returns how many were asked; answers follow by adapter_answer, for at
-     * most timeout_ms, never inside the call, and adapter_answered in the end.
-     * `p` has no id and may be kept. */
+     * most timeout_ms, never inside the call, and adapter_answered in the end,
+     * which may be inside the call when nobody was asked. `p` has no id and may
+     * be kept. */
     size_t (*broadcast_ack)(void *host, struct packet *p,
                             const struct broadcast *b, uint32_t timeout_ms,
                             struct adapter_asked *from);
     /* An event from another server to this one: `data` is a JSON array with the
      * event's name first. `from` is NULL when no answer is wanted; else
      * adapter_answer may be called once, now or later, and adapter_answered
-     * must be in the end. */
+     * must be in the end. Who asked waits for requests_timeout_ms or so. */
     void (*server_event)(void *host, struct str data,
                          struct adapter_asked *from);
 };
@@ -145,15 +146,22 @@ size_t adapter_broadcast(struct adapter *a, struct packet *p,
 /* ---- operations on the whole cluster --------------------------------------
  *
  * Of the classic adapter's requests and responses. Who calls does this node's
- * part itself where it says so; the rest is told to the other servers. With the
- * memory adapter, and for what is `local`, there are no others.
+ * part itself where it says so, because a local effect never waits for Redis;
+ * the rest is told to the other servers, and what comes back of it is skipped.
+ * With the memory adapter, and for what is `local`, there are no others.
  *
  * Questions end when every server has answered, when those that have not are
- * gone, or at a deadline; what came until then is the answer, with the number
- * of servers that are `missing` from it. The callbacks are called exactly once
+ * gone, or at a deadline (timeout_ms where it is given and not 0, else
+ * requests_timeout_ms); what came until then is the answer, with the number of
+ * servers that are `missing` from it, also for having left or having answered
+ * too much. While Redis is away, a question waits a second for it and then has
+ * this node's answer alone; at least one server is missing then, as nobody
+ * knows. The callbacks are called exactly once
  * and never inside the call that asked; they may ask again. Freeing the adapter
  * ends its questions the same way, from inside adapter_free. Errors: ERR_LIMIT,
- * too many questions are open; ERR_STATE, the adapter is being freed. */
+ * too many questions are open, or what is asked is larger than messages may be;
+ * ERR_PROTO, the data is no JSON array; ERR_STATE, the adapter is being freed.
+ */
 
 /* To the others only; nothing comes back. */
 void adapter_sockets_join(struct adapter *a, const struct broadcast *b,
@@ -163,7 +171,8 @@ void adapter_sockets_leave(struct adapter *a, const struct broadcast *b,
 void adapter_sockets_disconnect(struct adapter *a, const struct broadcast *b,
                                 bool close);
 
-/* `json` is an array, of sockets as host.sockets_describe writes them, of names
+/* `json` is an array, of sockets as host.sockets_describe writes them (of which
+ * those of other servers are sure to have an id, that is text), of names
  * of rooms (each once), or of one value per server that answered; borrowed. */
 typedef void adapter_answers_fn(void *arg, struct str json, size_t missing);
 
@@ -192,7 +201,8 @@ MUST_CHECK int adapter_server_emit_ack(struct adapter *a, struct str data,
 /* What the receivers of a broadcast on other servers answer. */
 struct adapter_ask_ops {
     /* One receiver's first value, as JSON text with placeholders for its
-     * attachments; empty when it acknowledged with none. */
+     * attachments; empty when it acknowledged with none. Must not free the
+     * adapter. */
     void (*answered)(void *arg, struct str json, struct bytes *const *bins,
                      size_t n_bins);
     /* The last call: receivers that did not answer in time, and a one for each
@@ -200,7 +210,8 @@ struct adapter_ask_ops {
     void (*done)(void *arg, size_t missing);
 };
 /* Broadcasts to the other servers' sockets and collects their
- * acknowledgements; this node's are the caller's business. */
+ * acknowledgements; this node's are the caller's business. It is published at
+ * once, in order with other broadcasts. */
 MUST_CHECK int adapter_broadcast_ack(struct adapter *a, struct packet *p,
                                      const struct broadcast *b,
                                      uint32_t timeout_ms,
@@ -208,7 +219,8 @@ MUST_CHECK int adapter_broadcast_ack(struct adapter *a, struct packet *p,
                                      void *arg);
 
 /* From the host that was asked (host.broadcast_ack, host.server_event). An
- * empty `json`: an acknowledgement without a value. */
+ * empty `json`: an acknowledgement without a value. What comes too late goes
+ * nowhere; the adapter may be gone by then. */
 void adapter_answer(struct adapter_asked *from, struct str json,
                     struct bytes *const *bins, size_t n_bins);
 /* No more answers follow; `from` is gone. */

@@ -329,11 +329,11 @@ struct question *questions_find(const struct questions *qs, struct str id)
     return n ? container_of(n, struct question, by_id) : NULL;
 }
 
-bool question_takes(struct question *q, size_t bytes)
+bool question_takes(struct question *q, size_t bytes, size_t names)
 {
     struct questions *qs = q->of;
     if (q->others_bytes + bytes > qs->answer_bytes ||
-        qs->bytes + bytes > QUESTIONS_BYTES) {
+        qs->bytes + bytes + names * QUESTION_NAME_BYTES > QUESTIONS_BYTES) {
         q->refused++;
         metrics_add(M_LIMIT_ANSWERS, 1);
         return false;

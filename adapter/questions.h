@@ -136,8 +136,9 @@ void question_ask(struct question *q, struct bytes *request,
 /* It was not asked after all: nobody is told. */
 void question_cancel(struct question *q);
 
-/* False when `bytes` more are too much, which is noted as something missing. */
-bool question_takes(struct question *q, size_t bytes);
+/* False when an answer of `bytes`, with `names` in it, is too much, which is
+ * noted as something missing. */
+bool question_takes(struct question *q, size_t bytes, size_t names);
 /* One more server has answered. */
 void question_heard(struct question *q);
 /* ASK_BROADCAST: of a server's clients one has answered. False when there can

@@ -82,15 +82,19 @@ void adapter_server_emit(struct adapter *a, struct str data)
 
 /* ---- asking -------------------------------------------------------------- */
 
-/* Asks the others, if there can be any; takes the question either way. */
-static int ask(struct adapter *a, struct question *q, struct wire_request *r,
-               uint32_t timeout_ms)
+static uint32_t timeout_or_default(const struct adapter *a, uint32_t ms)
+{
+    return ms ? ms : a->cluster->requests_timeout_ms;
+}
+
+/* Takes the question either way. */
+static int ask(struct adapter *a, struct question *q, struct wire_request *r)
 {
     struct buf out;
     r->id = question_id(q);
     int rc = encode(a, r, &out);
     if (rc == 0)
-        question_ask(q, buf_take(&out), timeout_ms);
+        question_ask(q, buf_take(&out), timeout_or_default(a, r->timeout_ms));
     else
         question_cancel(q);
     buf_fini(&out);
@@ -121,7 +125,7 @@ int adapter_fetch_sockets(struct adapter *a, const struct broadcast *b,
         return rc;
     add_own_sockets(a, b, q);
     if (has_others(a, b))
-        return ask(a, q, &r, a->cluster->requests_timeout_ms);
+        return ask(a, q, &r);
     question_end(q);
     return 0;
 }
@@ -147,7 +151,7 @@ int adapter_all_rooms(struct adapter *a, adapter_answers_fn *fn, void *arg)
     map_each(&a->rooms.by_id, add_member, q);
     map_each(&a->rooms.by_name, add_room, q);
     if (has_others(a, NULL))
-        return ask(a, q, &r, a->cluster->requests_timeout_ms);
+        return ask(a, q, &r);
     question_end(q);
     return 0;
 }
@@ -160,7 +164,7 @@ int adapter_server_count(struct adapter *a, adapter_count_fn *fn, void *arg)
     if (rc < 0)
         return rc;
     if (has_others(a, NULL))
-        question_ask(q, NULL, a->cluster->requests_timeout_ms);
+        question_ask(q, NULL, timeout_or_default(a, 0));
     else
         question_end(q);
     return 0;
@@ -172,12 +176,13 @@ int adapter_server_emit_ack(struct adapter *a, struct str data,
 {
     struct question *q;
     union question_fn f = {.answers = fn};
-    struct wire_request r = {.type = WIRE_EVENT, .data = data};
+    struct wire_request r = {
+        .type = WIRE_EVENT, .data = data, .timeout_ms = timeout_ms};
     int rc = question_open(&a->requests.questions, ASK_EVENT, f, arg, &q);
     if (rc < 0)
         return rc;
     if (has_others(a, NULL))
-        return ask(a, q, &r, timeout_ms);
+        return ask(a, q, &r);
     question_end(q);
     return 0;
 }
@@ -218,7 +223,7 @@ int adapter_broadcast_ack(struct adapter *a, struct packet *p,
     }
     struct wire_request r = {.type = WIRE_BROADCAST,
                              .opts = *b,
-                             .timeout_ms = timeout_ms,
+                             .timeout_ms = timeout_or_default(a, timeout_ms),
                              .packet = p};
     return ask_receivers(a, q, &r);
 }
@@ -285,7 +290,7 @@ static int hear_sockets(struct question *q, const struct json *tape,
             return ERR_PROTO;
     }
     struct str text = json_text(tape, array);
-    if (tape->nodes[array].count > 0 && question_takes(q, text.len))
+    if (tape->nodes[array].count > 0 && question_takes(q, text.len, 0))
         question_add(q, (struct str){text.p + 1, text.len - 2});
     question_heard(q);
     return 0;
@@ -296,8 +301,7 @@ static int hear_rooms(struct question *q, struct wire_space *s, uint32_t array)
     if (array == JSON_NONE)
         return ERR_PROTO;
     size_t n = s->tape.nodes[array].count;
-    bool takes = question_takes(q, json_text(&s->tape, array).len +
-                                       n * QUESTION_NAME_BYTES);
+    bool takes = question_takes(q, json_text(&s->tape, array).len, n);
     uint32_t at = takes ? json_first(&s->tape, array) : JSON_NONE;
     for (; at != JSON_NONE; at = json_next(&s->tape, array, at)) {
         struct str name;
@@ -318,7 +322,7 @@ static int hear_value(struct question *q, struct str value)
     /* To JavaScript the answer of no value is undefined. */
     if (value.len == 0)
         value = STR("null");
-    if (question_takes(q, value.len))
+    if (question_takes(q, value.len, 0))
         question_add(q, value);
     question_heard(q);
     return 0;
@@ -341,7 +345,7 @@ static int hear_receivers(struct question *q, const struct wire_response *r)
     size_t bytes = r->value.len;
     for (size_t i = 0; i < r->bins.n; i++)
         bytes += r->bins.v[i]->len;
-    if (question_takes(q, bytes))
+    if (question_takes(q, bytes, 0))
         q->fn.ask->answered(q->arg, r->value, r->bins.v, r->bins.n);
     question_check(q);
     return 0;

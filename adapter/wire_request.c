@@ -355,12 +355,12 @@ struct str wire_response_id(struct str payload)
  * knows and for what may hold binary: the last field, which is left to the
  * caller. */
 static int mp_to_text(struct str payload, struct wire_field *fields, size_t n,
-                      const struct wire_limits *limits, struct buf *text)
+                      uint32_t depth, uint32_t max, struct buf *text)
 {
     if (wire_scan_map(&payload, fields, n) < 0 || payload.len > 0)
         return ERR_PROTO;
     buf_clear(text);
-    text->max = limits->json_bytes;
+    text->max = max;
     buf_addc(text, '{');
     for (size_t i = 0; i + 1 < n; i++) {
         if (!fields[i].at.p)
@@ -370,7 +370,7 @@ static int mp_to_text(struct str payload, struct wire_field *fields, size_t n,
         json_out_string(text, fields[i].key);
         buf_addc(text, ':');
         struct str at = fields[i].at;
-        int rc = mp_to_json(&at, text, limits->depth, NULL);
+        int rc = mp_to_json(&at, text, depth, NULL);
         if (rc < 0)
             return rc;
     }
@@ -389,7 +389,9 @@ static int to_tape(struct str payload, struct wire_field *fields, size_t n,
     struct str text = payload;
     *rest = (struct str){NULL, 0};
     if (!str_starts(payload, STR("{"))) {
-        int rc = mp_to_text(payload, fields, n, limits, &s->text);
+        uint32_t depth = jl.depth < MP_DEPTH_MAX ? jl.depth : MP_DEPTH_MAX;
+        int rc =
+            mp_to_text(payload, fields, n, depth, limits->json_bytes, &s->text);
         if (rc < 0)
             return rc;
         *rest = fields[n - 1].at;

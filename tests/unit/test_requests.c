@@ -493,6 +493,8 @@ static void rooms_of_both_nodes_are_named_once(void **state)
 {
     NEEDS_REDIS();
     struct result r = {0};
+    struct spy spy;
+    spy_subscribe(&spy, RESPONSES);
     adapter_join(node[0].adapter, &node[0].members[0], STR("both"));
     adapter_join(node[1].adapter, &node[1].members[0], STR("both"));
     adapter_join(node[1].adapter, &node[1].members[0], STR("only \"two\""));
@@ -509,6 +511,11 @@ static void rooms_of_both_nodes_are_named_once(void **state)
     }
     assert_int_equal(strlen(r.text), len);
     assert_int_equal(r.missing, 0);
+    /* The other node has named its own once as well. */
+    const char *own = strstr(spy.heard, "\"id11\"");
+    assert_non_null(own);
+    assert_null(strstr(own + 1, "\"id11\""));
+    spy_stop(&spy);
 }
 
 static void servers_are_counted(void **state)
