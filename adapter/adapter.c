@@ -196,7 +196,7 @@ struct adapter *adapter_new(struct cluster *c, struct str nsp,
     wire_classic_base(c->prefix, a->nsp, &a->base);
     wire_classic_pattern(buf_str(&a->base), &a->pattern);
     map_put(&c->by_pattern, &a->by_pattern);
-    redis_pubsub_subscribe(c->pubsub, buf_str(&a->pattern), true);
+    redis_pubsub_subscribe(c->pubsub, buf_str(&a->pattern), REDIS_PATTERN);
     requests_init(a);
     return a;
 }
@@ -213,7 +213,8 @@ void adapter_free(struct adapter *a)
         recovery_close(a->recovery);
     map_remove(&c->by_nsp, &a->by_nsp);
     if (c->pubsub) {
-        redis_pubsub_unsubscribe(c->pubsub, buf_str(&a->pattern), true);
+        redis_pubsub_unsubscribe(c->pubsub, buf_str(&a->pattern),
+                                 REDIS_PATTERN);
         map_remove(&c->by_pattern, &a->by_pattern);
     }
     rooms_fini(&a->rooms);

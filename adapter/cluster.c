@@ -157,7 +157,7 @@ static int start_redis(struct cluster *c, const struct adapter_settings *s,
     buf_add(&c->presence_channel, c->prefix);
     buf_add(&c->presence_channel, STR("-presence#"));
     struct str channel = buf_str(&c->presence_channel);
-    redis_pubsub_subscribe(c->pubsub, channel, false);
+    redis_pubsub_subscribe(c->pubsub, channel, REDIS_COUNTED);
     redis_pubsub_expect(c->pubsub, channel, 1);
     return 0;
 }

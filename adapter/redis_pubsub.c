@@ -21,6 +21,7 @@ enum {
 struct subscription {
     struct map_node by_id;
     struct str id; /* 'p' or 'c', then the name */
+    enum redis_kind kind;
     bool confirmed;
 };
 
@@ -137,14 +138,21 @@ static void ask_for_pattern(struct map_node *n, void *arg)
 {
     struct subscription *s = container_of(n, struct subscription, by_id);
     s->confirmed = false;
-    if (s->id.p[0] == 'p')
+    if (s->kind == REDIS_PATTERN)
         ask_for(arg, s);
 }
 
 static void ask_for_channel(struct map_node *n, void *arg)
 {
     const struct subscription *s = container_of(n, struct subscription, by_id);
-    if (s->id.p[0] == 'c')
+    if (s->kind == REDIS_CHANNEL)
+        ask_for(arg, s);
+}
+
+static void ask_for_counted(struct map_node *n, void *arg)
+{
+    const struct subscription *s = container_of(n, struct subscription, by_id);
+    if (s->kind == REDIS_COUNTED)
         ask_for(arg, s);
 }
 
@@ -153,10 +161,9 @@ static void on_sub_up(void *owner)
     struct redis_pubsub *ps = owner;
     ps->unconfirmed = ps->subscriptions.count;
     ps->subscribed = ps->unconfirmed == 0;
-    /* Exact channels last: whoever counts a node there may rely on its
-     * patterns. */
     map_each(&ps->subscriptions, ask_for_pattern, ps);
     map_each(&ps->subscriptions, ask_for_channel, ps);
+    map_each(&ps->subscriptions, ask_for_counted, ps);
     update_usable(ps);
 }
 
@@ -178,11 +185,13 @@ static void on_message(void *owner, struct str pattern, struct str channel,
 }
 
 void redis_pubsub_subscribe(struct redis_pubsub *ps, struct str channel,
-                            bool pattern)
+                            enum redis_kind kind)
 {
+    bool pattern = kind == REDIS_PATTERN;
     assert(!find(ps, channel, pattern));
     struct subscription *s = mem_zalloc(sizeof(*s) + channel.len + 1);
     char *id = (char *)(s + 1);
+    s->kind = kind;
     id[0] = pattern ? 'p' : 'c';
     memcpy(id + 1, channel.p, channel.len);
     s->id = (struct str){id, channel.len + 1};
@@ -194,8 +203,9 @@ void redis_pubsub_subscribe(struct redis_pubsub *ps, struct str channel,
 }
 
 void redis_pubsub_unsubscribe(struct redis_pubsub *ps, struct str channel,
-                              bool pattern)
+                              enum redis_kind kind)
 {
+    bool pattern = kind == REDIS_PATTERN;
     struct subscription *s = find(ps, channel, pattern);
     if (!s)
         return;

@@ -16,6 +16,11 @@
 struct redis_pubsub;
 struct redis_count;
 
+/* What is subscribed, in the order in which a new connection asks for it:
+ * patterns, channels, and last the channels by which others count the nodes
+ * that are there: whoever is counted can rely on all the rest. */
+enum redis_kind { REDIS_COUNTED, REDIS_PATTERN, REDIS_CHANNEL };
+
 struct redis_pubsub_ops {
     /* It became usable, or is no longer. */
     void (*on_usable)(void *owner, bool usable);
@@ -60,9 +65,9 @@ void redis_pubsub_count_cancel(struct redis_count *n);
 
 /* At most once each. */
 void redis_pubsub_subscribe(struct redis_pubsub *ps, struct str channel,
-                            bool pattern);
+                            enum redis_kind kind);
 void redis_pubsub_unsubscribe(struct redis_pubsub *ps, struct str channel,
-                              bool pattern);
+                              enum redis_kind kind);
 
 /* `keep`: waits when it cannot be sent now; otherwise it is dropped then. What
  * is given up is counted and logged once per outage. */

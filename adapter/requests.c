@@ -407,13 +407,15 @@ static void subscribe(struct adapter *a, struct channel *ch,
     ch->receive = receive;
     ch->owner = a;
     map_put(&a->cluster->by_channel, &ch->by_name);
-    redis_pubsub_subscribe(a->cluster->pubsub, buf_str(&ch->name), false);
+    redis_pubsub_subscribe(a->cluster->pubsub, buf_str(&ch->name),
+                           REDIS_CHANNEL);
 }
 
 static void unsubscribe(struct adapter *a, struct channel *ch)
 {
     if (a->cluster->pubsub) {
-        redis_pubsub_unsubscribe(a->cluster->pubsub, buf_str(&ch->name), false);
+        redis_pubsub_unsubscribe(a->cluster->pubsub, buf_str(&ch->name),
+                                 REDIS_CHANNEL);
         map_remove(&a->cluster->by_channel, &ch->by_name);
     }
     buf_fini(&ch->name);
