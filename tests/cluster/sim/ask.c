@@ -8,10 +8,10 @@
 #include "tests/cluster/sim/check.h"
 
 enum {
-    NAMES = 512,       /* in one answer */
-    LATE_MS = 2000,    /* of an answer of a host, at most */
-    SILENT_MS = 8000,  /* a host gives up without an answer */
-    ACK_BASE = 100,    /* an acknowledgement says life * ACK_BASE + member */
+    NAMES = 512,      /* in one answer */
+    LATE_MS = 2000,   /* of an answer of a host, at most */
+    SILENT_MS = 8000, /* a host gives up without an answer */
+    ACK_BASE = 100,   /* an acknowledgement says life * ACK_BASE + member */
 };
 
 struct query {
@@ -57,10 +57,8 @@ void ask_calm(bool exactly)
 /* ---- answers ------------------------------------------------------------- */
 
 static const char *const kind_names[] = {
-    [ASK_FETCH] = "fetch sockets",
-    [ASK_LIST] = "all rooms",
-    [ASK_SERVERS] = "server count",
-    [ASK_VALUES] = "event to servers",
+    [ASK_FETCH] = "fetch sockets",     [ASK_LIST] = "all rooms",
+    [ASK_SERVERS] = "server count",    [ASK_VALUES] = "event to servers",
     [ASK_ACKS] = "broadcast with ack",
 };
 
@@ -155,8 +153,8 @@ static void on_ack(void *arg, struct str json, struct bytes *const *bins,
     (void)bins;
     (void)snprintf(text, sizeof(text), "%.*s", STR_ARG(json));
     unsigned long v = strtoul(text, NULL, 10);
-    if (!q->open || n_bins || v / ACK_BASE >= LIVES || v % ACK_BASE >= MEMBERS ||
-        q->acked[v / ACK_BASE][v % ACK_BASE])
+    if (!q->open || n_bins || v / ACK_BASE >= LIVES ||
+        v % ACK_BASE >= MEMBERS || q->acked[v / ACK_BASE][v % ACK_BASE])
         sim_fail("the acknowledgement %s comes out of turn, or twice", text);
     q->acked[v / ACK_BASE][v % ACK_BASE] = true;
     q->got++;

@@ -18,7 +18,8 @@ void ask_begin(void);
 void ask_calm(bool exact);
 
 /* One of the first four. */
-void ask(struct place *p, enum ask_kind kind, const struct broadcast_plan *plan);
+void ask(struct place *p, enum ask_kind kind,
+         const struct broadcast_plan *plan);
 /* The last one, from within node_broadcast_ack; returns 0, the number of
  * receivers here. */
 size_t ask_receivers(struct place *p, const struct broadcast_plan *plan,
@@ -33,7 +34,8 @@ void ask_disconnect(struct place *p, const struct broadcast_plan *plan);
 void ask_check(bool all);
 bool ask_open(void);
 
-/* ---- the host ------------------------------------------------------------- */
+/* ---- the host -------------------------------------------------------------
+ */
 
 void ask_on_join(void *host, const struct broadcast *b,
                  const struct room_names *rooms);

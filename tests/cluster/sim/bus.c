@@ -269,7 +269,7 @@ static struct pending take(struct redis *r)
 
 static void expect(struct redis *r, struct pending p)
 {
-    if (r->first + r->count == r->cap) {
+    if (r->first > 0 && r->first + r->count == r->cap) {
         memmove(r->fifo, r->fifo + r->first, r->count * sizeof(p));
         r->first = 0;
     }

@@ -175,7 +175,9 @@ void check_member(const struct place *p, unsigned member, struct str text)
 
 static unsigned kind_of(struct str payload)
 {
-    return number_in(payload) ? BROADCASTS : OTHERS;
+    if (number_in(payload))
+        return BROADCASTS;
+    return str_starts(payload, STR("{\"v\":1,")) ? PRESENCE : QUESTIONS;
 }
 
 /* What a command publishes; false when it does not. */
@@ -492,7 +494,9 @@ static void check_counters(const struct life *l)
         sim.tally.counted_arrived += l->executed[k] - l->answered[k];
     }
     sim.tally.counted += lost;
-    sim.tally.counted_presence += l->attempts[OTHERS] - l->executed[OTHERS];
+    sim.tally.counted_presence += l->attempts[PRESENCE] - l->executed[PRESENCE];
+    sim.tally.counted_questions +=
+        l->attempts[QUESTIONS] - l->executed[QUESTIONS];
     if (l->counters[M_REDIS_LOST] != lost ||
         l->counters[M_REDIS_PUBLISHED] != answered)
         sim_fail("node %u says that %llu messages were lost and %llu "

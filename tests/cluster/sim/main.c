@@ -101,13 +101,13 @@ static void print_tally(void)
                  t->runs, t->sent, t->delivered,
                  t->unpublished + t->died + t->away + t->cut_off, t->queries,
                  t->partial);
-    (void)printf("lost: %" PRIu64 " by their nodes, which counted %" PRIu64
-                 " (%" PRIu64 " of them presence, and %" PRIu64
-                 " had arrived); %" PRIu64 " with their nodes; %" PRIu64
-                 " for nodes that were away, %" PRIu64
-                 " on connections that broke\n",
-                 t->unpublished, t->counted, t->counted_presence,
-                 t->counted_arrived, t->died, t->away, t->cut_off);
+    (void)printf(
+        "lost: %" PRIu64 " by their nodes, which counted %" PRIu64 " (%" PRIu64
+        " of presence, %" PRIu64 " of questions, and %" PRIu64
+        " had arrived); %" PRIu64 " with their nodes; %" PRIu64
+        " for nodes that were away, %" PRIu64 " on connections that broke\n",
+        t->unpublished, t->counted, t->counted_presence, t->counted_questions,
+        t->counted_arrived, t->died, t->away, t->cut_off);
     (void)printf(
         "%" PRIu64 " events, %" PRIu64 " changes of presence, %" PRIu64
         " kills, %" PRIu64 " cuts, %" PRIu64

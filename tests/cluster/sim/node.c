@@ -236,7 +236,8 @@ static struct bytes *text_of(uint32_t number, unsigned padding)
 
 /* With `ask` the receivers on other nodes are to acknowledge it, and those here
  * are not this function's business. */
-static void publish(struct place *p, const struct broadcast_plan *plan, bool ask)
+static void publish(struct place *p, const struct broadcast_plan *plan,
+                    bool ask)
 {
     struct selection s;
     selection_of(plan, &s);

@@ -26,8 +26,8 @@ struct place {
     struct list asked; /* by other nodes, and not answered yet */
 };
 
-/* Commands to publish: broadcasts, and everything else. */
-enum { BROADCASTS, OTHERS, KINDS };
+/* What nodes publish. */
+enum { BROADCASTS, QUESTIONS, PRESENCE, KINDS };
 
 struct life {
     unsigned id;

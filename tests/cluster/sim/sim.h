@@ -32,8 +32,8 @@ struct tally {
     uint64_t delivered;   /* to members */
     uint64_t unpublished; /* never reached Redis; their nodes counted them */
     uint64_t died;        /* the same, and their node died before it could */
-    uint64_t counted;     /* given up by nodes, presence messages as well */
-    uint64_t counted_presence;
+    uint64_t counted;     /* given up by nodes: of all they publish */
+    uint64_t counted_presence, counted_questions;
     uint64_t counted_arrived; /* of these, had reached Redis all the same */
     uint64_t away;            /* a receiving node was not connected then */
     uint64_t cut_off;         /* on the way to one when its connection broke */
