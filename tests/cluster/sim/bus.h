@@ -1,6 +1,5 @@
-/* The connections between nodes and Redis, in virtual time. Implements
- * adapter/redis.h, so that what is built on it runs unchanged; what the nodes'
- * code cannot see is here: when bytes arrive, and whether.
+/* The connections between nodes and Redis, in virtual time: when bytes arrive,
+ * and whether. The nodes' end is client.c.
  *
  * A connection keeps its order in both directions and nothing else: each has a
  * latency of its own, and whatever is ready at the same time comes in any
@@ -85,6 +84,21 @@ bool bus_whole(const struct link *l);
 size_t bus_connected(const struct link *l);
 /* Sent by the node and not answered. */
 size_t bus_unanswered(const struct link *l);
+
+/* ---- for client.c ---------------------------------------------------------
+ */
+
+struct conn;
+
+struct link *bus_link(const struct loop *loop);
+/* NULL: it cannot be reached. */
+struct conn *bus_connect(struct link *l, struct redis *end);
+void bus_send(struct conn *c, struct bytes *command);
+/* The node knows nothing of it any more. What it has sent may still arrive, but
+ * not after what it sends on the next one. */
+void bus_abandon(struct conn *c);
+/* The node closes it; what it has sent arrives. */
+void bus_close(struct conn *c);
 
 /* ---- for server.c ---------------------------------------------------------
  */

@@ -4,9 +4,10 @@
  *     plan.c    one run: what happens, drawn from the seed
  *     node.c    a node: the production adapter and a host that notes what it
  *               is handed
- *     bus.c     connections to Redis (it implements adapter/redis.h), and all
- *               that can happen to them
+ *     client.c  a node's connection to Redis: it implements adapter/redis.h
+ *     bus.c     the wires, and all that can happen to them
  *     server.c  Redis: commands and subscriptions
+ *     ask.c     questions about the whole cluster
  *     check.c   the promises
  *
  * Everything runs on one thread. The same seed gives the same run, event by
