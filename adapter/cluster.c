@@ -123,8 +123,9 @@ static void on_message(void *owner, struct str pattern, struct str channel,
     }
     struct map_node *n = map_get(&c->by_channel, channel);
     if (n) {
-        struct channel *ch = container_of(n, struct channel, by_name);
-        ch->receive(ch->owner, channel, payload);
+        struct request_channel *ch =
+            container_of(n, struct request_channel, by_name);
+        ch->receive(ch->adapter, channel, payload);
         return;
     }
     if (!str_eq(channel, buf_str(&c->presence_channel)))
@@ -226,7 +227,7 @@ struct cluster *cluster_new(struct loop *l, const struct adapter_settings *s,
                                : UINT32_MAX;
     map_init(&c->by_nsp, nsp_key);
     map_init(&c->by_pattern, pattern_key);
-    map_init(&c->by_channel, channel_key);
+    map_init(&c->by_channel, request_channel_key);
     wire_space_init(&c->space);
     json_init(&c->tape);
     buf_init(&c->channel, UINT32_MAX);

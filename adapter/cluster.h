@@ -27,7 +27,7 @@ struct cluster {
     uint32_t requests_timeout_ms;
     bool specific_responses;
     struct map by_nsp, by_pattern; /* of adapter */
-    struct map by_channel;         /* of channel */
+    struct map by_channel;         /* of request_channel */
 
     struct redis_url url;
     struct redis_pubsub *pubsub; /* NULL for the memory adapter */

@@ -370,10 +370,9 @@ static int hear(struct question *q, struct wire_space *s,
 
 /* Most answers are for others: those are told apart before anything else of
  * them is read. */
-static void receive_response(void *owner, struct str channel,
+static void receive_response(struct adapter *a, struct str channel,
                              struct str payload)
 {
-    struct adapter *a = owner;
     struct cluster *c = a->cluster;
     struct questions *qs = &a->requests.questions;
     struct str id = wire_response_id(payload);
@@ -394,24 +393,19 @@ static void receive_response(void *owner, struct str channel,
     wire_space_trim(&c->space);
 }
 
-static void receive_request(void *owner, struct str channel, struct str payload)
-{
-    answers_receive(owner, channel, payload);
-}
-
 /* ---- life ---------------------------------------------------------------- */
 
-static void subscribe(struct adapter *a, struct channel *ch,
-                      void (*receive)(void *, struct str, struct str))
+static void subscribe(struct adapter *a, struct request_channel *ch,
+                      void (*receive)(struct adapter *, struct str, struct str))
 {
     ch->receive = receive;
-    ch->owner = a;
+    ch->adapter = a;
     map_put(&a->cluster->by_channel, &ch->by_name);
     redis_pubsub_subscribe(a->cluster->pubsub, buf_str(&ch->name),
                            REDIS_CHANNEL);
 }
 
-static void unsubscribe(struct adapter *a, struct channel *ch)
+static void unsubscribe(struct adapter *a, struct request_channel *ch)
 {
     if (a->cluster->pubsub) {
         redis_pubsub_unsubscribe(a->cluster->pubsub, buf_str(&ch->name),
@@ -440,7 +434,7 @@ void requests_init(struct adapter *a)
     /* By its requests a server is counted: they come last. */
     subscribe(a, &rs->responses, receive_response);
     subscribe(a, &rs->own_responses, receive_response);
-    subscribe(a, &rs->requests, receive_request);
+    subscribe(a, &rs->requests, answers_receive);
 }
 
 void requests_fini(struct adapter *a)

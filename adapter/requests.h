@@ -14,14 +14,27 @@
 #ifndef CONFAB_ADAPTER_REQUESTS_H
 #define CONFAB_ADAPTER_REQUESTS_H
 
-#include "adapter/channels.h"
 #include "adapter/questions.h"
 
 struct redis_count;
 
+/* An exact channel of a namespace, and who gets what is published there. */
+struct request_channel {
+    struct map_node by_name; /* in cluster.by_channel */
+    struct buf name;
+    void (*receive)(struct adapter *a, struct str channel, struct str payload);
+    struct adapter *adapter;
+};
+
+static inline struct str request_channel_key(const struct map_node *n)
+{
+    return buf_str(
+        &const_container_of(n, struct request_channel, by_name)->name);
+}
+
 struct requests {
     struct questions questions;
-    struct channel requests, responses, own_responses;
+    struct request_channel requests, responses, own_responses;
     struct redis_count *count; /* NULL: none is under way */
     struct list asked;         /* by others, oldest first: answers.c */
     size_t n_asked;

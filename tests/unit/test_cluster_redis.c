@@ -138,7 +138,7 @@ static void on_presence(void *host, struct str group, struct str key,
 }
 
 static const struct adapter_host host_ops = {.deliver = on_deliver,
-                                              .presence = on_presence};
+                                             .presence = on_presence};
 
 static void start_node(unsigned i, const char *nsp)
 {

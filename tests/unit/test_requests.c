@@ -1,14 +1,6 @@
 #include "adapter/adapter.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "adapter/questions.h"
-#include "adapter/redis.h"
 #include "common/mem.h"
 #include "common/metrics.h"
 #include "common/stream.h"
@@ -30,7 +22,6 @@ struct node {
 };
 
 static struct node node[2];
-static char redis_url[64];
 
 /* ---- hosting ------------------------------------------------------------- */
 
@@ -268,13 +259,6 @@ static int teardown(void **state)
     return 0;
 }
 
-#define NEEDS_REDIS() \
-    do {              \
-        (void)state;  \
-        if (!loop)    \
-            skip();   \
-    } while (0)
-
 /* ---- another client of Redis --------------------------------------------- */
 
 struct spy {
@@ -285,17 +269,6 @@ struct spy {
     unsigned n_heard;
     bool replied;
 };
-
-static void on_nothing(void *owner)
-{
-    (void)owner;
-}
-
-static void on_nothing_down(void *owner, const char *reason)
-{
-    (void)owner;
-    (void)reason;
-}
 
 static void on_spied(void *owner, struct str pattern, struct str channel,
                      struct str payload)
@@ -309,7 +282,7 @@ static void on_spied(void *owner, struct str pattern, struct str channel,
     spy->n_heard++;
 }
 
-static void on_reply(void *arg, const struct redis_reply *reply)
+static void on_spy_reply(void *arg, const struct redis_reply *reply)
 {
     (void)reply;
     ((struct spy *)arg)->replied = true;
@@ -318,7 +291,7 @@ static void on_reply(void *arg, const struct redis_reply *reply)
 static void spy_do(struct spy *spy, const struct str *argv, size_t argc)
 {
     spy->replied = false;
-    assert_true(redis_command(spy->r, argv, argc, on_reply, spy));
+    assert_true(redis_command(spy->r, argv, argc, on_spy_reply, spy));
     WAIT(spy->replied, 5000);
 }
 
