@@ -487,6 +487,14 @@ static void settle(void)
         sim.tally.slowest_ms = sim.now_ms - since;
 }
 
+/* What was under way has come, too. */
+static void settle_well(void)
+{
+    settle();
+    run_for(1000);
+    settle();
+}
+
 /* All is well: whatever is sent now arrives. */
 static void prove(void)
 {
@@ -549,7 +557,7 @@ void plan_run(uint64_t seed, unsigned nodes, unsigned steps)
         repair_at(sim.now_ms + sim_below(2000), start_one, 0);
     run_for(2000);
     if (plan.temper != ROUGH || sim_chance(50))
-        settle();
+        settle_well();
     if (plan.temper == CALM) {
         check_allow(0);
         ask_calm(false);
@@ -566,7 +574,7 @@ void plan_run(uint64_t seed, unsigned nodes, unsigned steps)
         ask_check(false);
     }
     repair_all();
-    settle();
+    settle_well();
     prove();
     prove_answers();
     stop_all();
