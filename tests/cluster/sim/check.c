@@ -19,6 +19,7 @@ struct record {
     unsigned life, nsp;
     uint32_t seq;
     bool executed;
+    bool owed; /* there is no excuse for not publishing it */
     uint32_t pushed, arrived, cut_off;
 };
 
@@ -59,7 +60,7 @@ void check_begin(uint32_t lease)
     memset(entries, 0, sizeof(entries));
     memset(seen, 0, sizeof(seen));
     memset(last_seq, 0, sizeof(last_seq));
-    allowed = EXCUSE_AWAY | EXCUSE_CUT_OFF | EXCUSE_LOST;
+    allowed = EXCUSE_AWAY | EXCUSE_CUT_OFF | EXCUSE_LOST | EXCUSE_UNSENT;
     lease_ms = lease;
     redis_troubled_ms = 0;
 }
@@ -131,6 +132,7 @@ uint32_t check_broadcast(const struct place *p,
     if (plan->but)
         (void)snprintf(r->but, sizeof(r->but), "%s", plan->but);
     r->seq = ++lives[p->life].at[p->nsp].seq;
+    r->owed = !plan->local && !plan->is_volatile && !(allowed & EXCUSE_UNSENT);
     sim.tally.sent += !plan->local;
     sim_note("broadcast", p->life, n_records, plan->rooms);
     now.active = true;
@@ -525,6 +527,8 @@ void check_end(void)
             sim_fail("message %u never came to nodes %#x", i + 1, vanished);
         if (r->executed || r->plan.local)
             continue;
+        if (r->owed)
+            sim_fail("message %u was never published", i + 1);
         if (alive & 1U << r->life)
             sim.tally.unpublished++;
         else

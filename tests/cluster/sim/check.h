@@ -15,6 +15,7 @@ enum {
     EXCUSE_AWAY = 1,    /* a receiving node was not connected */
     EXCUSE_CUT_OFF = 2, /* a connection broke */
     EXCUSE_LOST = 4,    /* of presence: a living node was taken for dead */
+    EXCUSE_UNSENT = 8,  /* what is not volatile was not published */
 };
 
 void check_begin(uint32_t lease_ms);
