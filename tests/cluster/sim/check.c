@@ -286,9 +286,8 @@ void check_arriving(unsigned life, struct str payload)
     *last = r->seq;
 }
 
-void check_arrived(unsigned life)
+void check_arrived(void)
 {
-    (void)life;
     if (now.active)
         all_have_it();
 }

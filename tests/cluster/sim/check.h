@@ -50,7 +50,7 @@ void check_published(struct str payload);
 void check_cut_off(unsigned life, struct str payload);
 /* It comes to the node, and has come. */
 void check_arriving(unsigned life, struct str payload);
-void check_arrived(unsigned life);
+void check_arrived(void);
 /* A reply comes. */
 void check_answered(unsigned life, const struct bytes *command);
 

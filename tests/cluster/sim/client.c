@@ -306,7 +306,7 @@ void client_take(struct redis *r, struct message *m)
         r->ops->on_message(r->owner,
                            m->pattern ? bytes_str(m->pattern) : STR(""),
                            m->items[0].text, m->items[1].text);
-        check_arrived(life);
+        check_arrived();
     } else {
         check_answered(r->link->life, m->command);
         struct pending p = take(r);

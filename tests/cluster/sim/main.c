@@ -65,8 +65,12 @@ void sim_fail(const char *fmt, ...)
     va_start(args, fmt);
     (void)vprintf(fmt, args);
     va_end(args);
-    (void)printf("\nreplay with --seed %" PRIu64 " --runs 1 --trace\n",
-                 sim.seed);
+    (void)printf("\nreplay with --seed %" PRIu64 " --runs 1 --trace", sim.seed);
+    if (sim.nodes)
+        (void)printf(" --nodes %u", sim.nodes);
+    if (sim.steps)
+        (void)printf(" --steps %u", sim.steps);
+    (void)printf("\n");
     (void)fflush(stdout);
     _exit(1);
 }
@@ -164,6 +168,8 @@ int main(int argc, char **argv)
     if (getrandom(&o.seed, 4, 0) != 4)
         abort();
     parse(argc, argv, &o);
+    sim.nodes = (unsigned)o.nodes;
+    sim.steps = (unsigned)o.steps;
     log_set_level(LOG_ERROR);
     (void)signal(SIGABRT, on_abort);
     if (__sanitizer_set_death_callback)
@@ -171,7 +177,7 @@ int main(int argc, char **argv)
     uint64_t all = 14695981039346656037U;
     uint64_t warm = 0;
     for (uint64_t i = 0; i < o.runs; i++) {
-        plan_run(o.seed + i, (unsigned)o.nodes, (unsigned)o.steps);
+        plan_run(o.seed + i);
         all = (all ^ sim.hash) * 1099511628211U;
         if (i + 1 == WARM_RUNS)
             warm = in_use();

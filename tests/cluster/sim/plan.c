@@ -403,7 +403,7 @@ static void do_fault(struct place *p)
 
 /* ---- a run --------------------------------------------------------------- */
 
-static void draw(uint64_t seed, unsigned nodes)
+static void draw(uint64_t seed)
 {
     static const char *const prefixes[] = {"socket.io", "a*b", "x?[1]\\"};
     memset(&plan, 0, sizeof(plan));
@@ -412,7 +412,7 @@ static void draw(uint64_t seed, unsigned nodes)
     sim.hash = 14695981039346656037U;
     uint32_t dice = sim_below(100);
     plan.temper = dice < 15 ? CALM : dice < 35 ? RESTARTS : ROUGH;
-    plan.nodes = nodes ? nodes : between(NODES_MIN, NODES_MAX);
+    plan.nodes = sim.nodes ? sim.nodes : between(NODES_MIN, NODES_MAX);
     /* A small queue may overflow, which is no reason to lose in a calm. */
     plan.settings.queue_bytes =
         plan.temper == CALM ? 16U << 20 : 4096U << (4 * sim_below(3));
@@ -550,11 +550,10 @@ static void stop_all(void)
     bus_end();
 }
 
-void plan_run(uint64_t seed, unsigned nodes, unsigned steps)
+void plan_run(uint64_t seed)
 {
-    draw(seed, nodes);
-    if (!steps)
-        steps = between(STEPS_MIN, STEPS_MAX);
+    draw(seed);
+    unsigned steps = sim.steps ? sim.steps : between(STEPS_MIN, STEPS_MAX);
     for (unsigned i = 0; i < plan.nodes; i++)
         repair_at(sim.now_ms + sim_below(2000), start_one, 0);
     run_for(2000);

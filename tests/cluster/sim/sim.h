@@ -45,6 +45,7 @@ struct tally {
 
 struct sim {
     uint64_t seed, now_ms, hash;
+    unsigned nodes, steps; /* as asked for; 0: drawn */
     bool trace;
     uint64_t chance; /* state of the plan's source, apart from the nodes' */
     struct tally tally;
@@ -64,8 +65,7 @@ void sim_note(const char *what, uint64_t a, uint64_t b, uint64_t c);
 __attribute__((noreturn, format(printf, 1, 2))) void sim_fail(const char *fmt,
                                                               ...);
 
-/* One run, from sim.seed; fills sim.hash and adds to the tally. `nodes` and
- * `steps` are drawn when 0. */
-void plan_run(uint64_t seed, unsigned nodes, unsigned steps);
+/* One run; fills sim.hash and adds to the tally. */
+void plan_run(uint64_t seed);
 
 #endif
