@@ -56,13 +56,14 @@ LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
 APP_OBJ := $(APP_SRC:%.c=$(BUILD)/%.o)
 CTL_OBJ := $(CTL_SRC:%.c=$(BUILD)/%.o)
 FIXTURE_OBJ := $(patsubst tests/fixture/%.c,$(BUILD)/fixture/%.o,$(wildcard tests/fixture/*.c))
+SIM_OBJ := $(patsubst tests/cluster/sim/%.c,$(BUILD)/sim/%.o,$(wildcard tests/cluster/sim/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BUNDLE := build/bundle/socket.io.js
 
 .DEFAULT_GOAL := all
 .SECONDARY:
-.PHONY: all help deps deps-test run cluster test test-unit test-e2e test-cluster \
+.PHONY: all help deps deps-test run cluster test test-unit test-e2e test-cluster sim \
 	test-browser test-compose test-asan test-valgrind conformance lint fmt fuzz bench install clean
 
 all: $(BUILD)/confab $(BUILD)/confabctl $(BUILD)/libconfab.a ## build the programs and the library
@@ -78,7 +79,7 @@ deps: ## install what building and running need (Debian, root or sudo)
 deps-test: ## install what the tests need
 	$(Q)deploy/deps.sh test
 
-NEED_LIBS := $(filter-out help deps deps-test clean run cluster test test-% conformance bench lint fuzz fmt,$(or $(MAKECMDGOALS),all))
+NEED_LIBS := $(filter-out help deps deps-test clean run cluster sim test test-% conformance bench lint fuzz fmt,$(or $(MAKECMDGOALS),all))
 ifneq ($(NEED_LIBS),)
 MISSING := $(shell deploy/deps.sh check)
 ifneq ($(MISSING),)
@@ -132,13 +133,26 @@ $(BUILD)/tests/fixture: $(FIXTURE_OBJ) $(BUILD)/libconfab.a
 	@echo "  LD    $@"
 	$(Q)$(CC) $(CFLAGS) $(BASE) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# The simulation brings its own connection to Redis, which the linker prefers
+# to the library's, and listens to what adapters publish.
+$(BUILD)/sim/%.o: tests/cluster/sim/%.c
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	$(Q)$(CC) $(CPPFLAGS) $(BASE) $(CFLAGS) $(WARN) -c -o $@ $<
+
+$(BUILD)/tests/sim: $(SIM_OBJ) $(BUILD)/libconfab.a
+	@mkdir -p $(@D)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(CFLAGS) $(BASE) $(LDFLAGS) -Wl,--wrap=redis_pubsub_publish \
+		-o $@ $^ $(LDLIBS)
+
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libconfab.a
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
 	$(Q)$(CC) $(CPPFLAGS) $(BASE) $(CFLAGS) $(WARN) $(LDFLAGS) -o $@ $< \
 		$(filter %.o,$^) $(BUILD)/libconfab.a $(LDLIBS)
 
--include $(FIXTURE_OBJ:.o=.d) $(LIB_OBJ:.o=.d) $(APP_OBJ:.o=.d) $(CTL_OBJ:.o=.d) $(UNIT:=.d) $(wildcard $(BUILD)/tests/*/*.d)
+-include $(FIXTURE_OBJ:.o=.d) $(SIM_OBJ:.o=.d) $(LIB_OBJ:.o=.d) $(APP_OBJ:.o=.d) $(CTL_OBJ:.o=.d) $(UNIT:=.d) $(wildcard $(BUILD)/tests/*/*.d)
 
 # ---- run --------------------------------------------------------------------
 
@@ -172,6 +186,10 @@ test: deps-test ## everything
 test-unit test-e2e test-cluster test-browser test-compose: deps-test ## one part of `make test`
 	$(Q)$(MAKE) all $(BUILD)/tests/fixture
 	$(Q)tests/run.sh $(@:test-%=%)
+
+sim: deps ## SIM_RUNS=10000 runs of a simulated cluster
+	$(Q)$(MAKE) $(BUILD)/tests/sim
+	$(Q)$(BUILD)/tests/sim --runs $(or $(SIM_RUNS),10000)
 
 conformance: deps-test ## the protocol's numbered checks, with a list of the results
 	$(Q)$(MAKE) all $(BUILD)/tests/fixture

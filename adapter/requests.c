@@ -338,8 +338,13 @@ static int hear_receivers(struct question *q, const struct wire_response *r)
         question_heard(q);
         return 0;
     }
-    if (r->type != WIRE_ACK || !question_ack(q))
+    if (r->type != WIRE_ACK)
         return ERR_PROTO;
+    /* More than were announced: a server's number may have been lost. */
+    if (!question_ack(q)) {
+        metrics_add(M_REDIS_NOT_ASKED, 1);
+        return 0;
+    }
     size_t bytes = r->value.len;
     for (size_t i = 0; i < r->bins.n; i++)
         bytes += r->bins.v[i]->len;
@@ -396,20 +401,20 @@ static void receive_response(struct adapter *a, struct str channel,
 /* ---- life ---------------------------------------------------------------- */
 
 static void subscribe(struct adapter *a, struct request_channel *ch,
-                      enum redis_kind kind,
                       void (*receive)(struct adapter *, struct str, struct str))
 {
     ch->receive = receive;
     ch->adapter = a;
     map_put(&a->cluster->by_channel, &ch->by_name);
-    redis_pubsub_subscribe(a->cluster->pubsub, buf_str(&ch->name), kind);
+    redis_pubsub_subscribe(a->cluster->pubsub, buf_str(&ch->name),
+                           REDIS_CHANNEL);
 }
 
-static void unsubscribe(struct adapter *a, struct request_channel *ch,
-                        enum redis_kind kind)
+static void unsubscribe(struct adapter *a, struct request_channel *ch)
 {
     if (a->cluster->pubsub) {
-        redis_pubsub_unsubscribe(a->cluster->pubsub, buf_str(&ch->name), kind);
+        redis_pubsub_unsubscribe(a->cluster->pubsub, buf_str(&ch->name),
+                                 REDIS_CHANNEL);
         map_remove(&a->cluster->by_channel, &ch->by_name);
     }
     buf_fini(&ch->name);
@@ -432,9 +437,9 @@ void requests_init(struct adapter *a)
     wire_response_channel(c->prefix, a->nsp, own_uid(a),
                           &rs->own_responses.name);
     /* By its requests a server is counted: they come last. */
-    subscribe(a, &rs->responses, REDIS_CHANNEL, receive_response);
-    subscribe(a, &rs->own_responses, REDIS_CHANNEL, receive_response);
-    subscribe(a, &rs->requests, REDIS_COUNTED, answers_receive);
+    subscribe(a, &rs->responses, receive_response);
+    subscribe(a, &rs->own_responses, receive_response);
+    subscribe(a, &rs->requests, answers_receive);
 }
 
 void requests_fini(struct adapter *a)
@@ -444,7 +449,7 @@ void requests_fini(struct adapter *a)
     answers_forget(a);
     if (rs->count)
         redis_count_cancel(rs->count);
-    unsubscribe(a, &rs->requests, REDIS_COUNTED);
-    unsubscribe(a, &rs->responses, REDIS_CHANNEL);
-    unsubscribe(a, &rs->own_responses, REDIS_CHANNEL);
+    unsubscribe(a, &rs->requests);
+    unsubscribe(a, &rs->responses);
+    unsubscribe(a, &rs->own_responses);
 }

@@ -2,15 +2,47 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 enum { CHUNK = 64 };
 
-void id_bytes(void *out, size_t len)
+static struct {
+    bool seeded;
+    uint64_t state;
+} simulated;
+
+void id_seed(uint64_t seed)
 {
-    unsigned char *p = out;
+    simulated.seeded = true;
+    simulated.state = seed;
+}
+
+/* A counter in steps of the golden ratio, its bits well mixed. */
+static uint64_t next_word(void)
+{
+    uint64_t x = simulated.state += 0x9e3779b97f4a7c15U;
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9U;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebU;
+    return x ^ x >> 31;
+}
+
+static void simulated_bytes(unsigned char *p, size_t len)
+{
+    while (len > 0) {
+        uint64_t word = next_word();
+        size_t n = len < sizeof(word) ? len : sizeof(word);
+        memcpy(p, &word, n);
+        p += n;
+        len -= n;
+    }
+}
+
+static void kernel_bytes(unsigned char *p, size_t len)
+{
     while (len > 0) {
         ssize_t n = getrandom(p, len, 0);
         if (n < 0) {
@@ -23,6 +55,14 @@ void id_bytes(void *out, size_t len)
         p += n;
         len -= (size_t)n;
     }
+}
+
+void id_bytes(void *out, size_t len)
+{
+    if (simulated.seeded)
+        simulated_bytes(out, len);
+    else
+        kernel_bytes(out, len);
 }
 
 /* `alphabet` has mask + 1 characters, a power of two of at most 64: every byte

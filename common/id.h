@@ -1,4 +1,5 @@
-/* Random identifiers from getrandom(2). */
+/* Random identifiers, and all other chance there is in a process, from
+ * getrandom(2). */
 #ifndef CONFAB_COMMON_ID_H
 #define CONFAB_COMMON_ID_H
 
@@ -15,5 +16,9 @@ void id_hex(char *out, size_t len);
 void id_bytes(void *out, size_t len);
 /* Uniform in [0, n); n > 0. Not for secrets. */
 uint32_t id_below(uint32_t n);
+
+/* For simulations only: from now on everything above follows from `seed`, and
+ * is no secret. Maps take their key from here once (map_reseed). */
+void id_seed(uint64_t seed);
 
 #endif

@@ -20,7 +20,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     l->wake_at_ms = 0;
 }
 
-struct loop *loop_new(void)
+static struct loop *loop_make(uint64_t now_ms)
 {
     struct loop *l = mem_zalloc(sizeof(*l));
     struct event_config *cfg = event_config_new();
@@ -33,10 +33,22 @@ struct loop *loop_new(void)
     l->wake = event_new(l->base, -1, 0, on_wake, l);
     assert(l->wake);
     l->read_buf = mem_alloc(LOOP_READ_BYTES);
-    timer_wheel_init(&l->wheel, clock_ms());
+    timer_wheel_init(&l->wheel, now_ms);
     l->now_ms = l->wheel.now_ms;
     list_init(&l->flush);
     list_init(&l->reap);
+    return l;
+}
+
+struct loop *loop_new(void)
+{
+    return loop_make(clock_ms());
+}
+
+struct loop *loop_new_at(uint64_t now_ms)
+{
+    struct loop *l = loop_make(now_ms);
+    l->simulated = true;
     return l;
 }
 
@@ -94,7 +106,7 @@ static void arm_wake(struct loop *l, uint64_t max_wait_ms)
 
 uint64_t loop_now(struct loop *l)
 {
-    if (!l->clock_read) {
+    if (!l->clock_read && !l->simulated) {
         l->now_ms = clock_ms();
         l->clock_read = true;
     }
@@ -108,8 +120,28 @@ void loop_timer(struct loop *l, struct timer *t, uint64_t ms)
     timer_start(&l->wheel, t, ms + (loop_now(l) - l->wheel.now_ms));
 }
 
+void loop_set_clock(struct loop *l, uint64_t now_ms)
+{
+    assert(l->simulated && now_ms >= l->now_ms);
+    l->now_ms = now_ms;
+}
+
+void loop_advance(struct loop *l, uint64_t now_ms)
+{
+    loop_set_clock(l, now_ms);
+    timer_wheel_advance(&l->wheel, now_ms);
+    loop_end_of_turn(l);
+}
+
+uint64_t loop_due(const struct loop *l)
+{
+    uint64_t wait = timer_wheel_wait(&l->wheel);
+    return wait == UINT64_MAX ? wait : l->wheel.now_ms + wait;
+}
+
 void loop_turn(struct loop *l, uint64_t max_wait_ms)
 {
+    assert(!l->simulated);
     arm_wake(l, max_wait_ms);
     l->clock_read = false;
     event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY);

@@ -31,6 +31,7 @@ struct loop {
     uint64_t wake_at_ms;
     uint64_t now_ms;
     bool clock_read; /* now_ms is of this turn */
+    bool simulated;  /* its clock is only told */
     bool stopping;
     char *read_buf; /* shared by all streams: LOOP_READ_BYTES */
 };
@@ -44,6 +45,18 @@ void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
 /* One turn; blocks for at most `max_wait_ms`. For tests. */
 void loop_turn(struct loop *l, uint64_t max_wait_ms);
+
+/* A loop in virtual time, for simulations: its clock is not the kernel's but
+ * stands at `now_ms` until it is told to go on. It is never run; a turn of it
+ * is loop_set_clock, the handlers of what is ready, loop_advance. */
+struct loop *loop_new_at(uint64_t now_ms);
+/* The clock goes on to `now_ms`; it never goes back. */
+void loop_set_clock(struct loop *l, uint64_t now_ms);
+/* The same, and what comes after the handlers: fires timers, flushes, reaps. */
+void loop_advance(struct loop *l, uint64_t now_ms);
+/* When loop_advance must be called next, if nothing else happens; UINT64_MAX
+ * when no timer runs. May be sooner than a timer is due, never later. */
+uint64_t loop_due(const struct loop *l);
 
 /* Monotonic milliseconds, read at most once per turn. */
 uint64_t loop_now(struct loop *l);

@@ -59,12 +59,16 @@ static uint64_t hash_of(struct str s)
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
+void map_reseed(void)
+{
+    id_bytes(secret, sizeof(secret));
+    have_secret = true;
+}
+
 void map_init(struct map *m, map_key_fn *key)
 {
-    if (!have_secret) {
-        id_bytes(secret, sizeof(secret));
-        have_secret = true;
-    }
+    if (!have_secret)
+        map_reseed();
     *m = (struct map){.key = key};
 }
 

@@ -24,6 +24,9 @@ struct map {
 };
 
 void map_init(struct map *m, map_key_fn *key);
+/* For simulations only: draws the process's key anew, for maps made from now
+ * on. No map may hold anything. */
+void map_reseed(void);
 /* Frees the table, not the objects. */
 void map_fini(struct map *m);
 struct map_node *map_get(const struct map *m, struct str key);

@@ -118,13 +118,14 @@ of_tap() { # the number behind "# $1" in the file $2
 }
 
 javascript() { # PART
-    local part=$1 files=() file tap=$TEST_OUTPUT/$1.tap good wrong cancelled status
+    local part=$1 programs=(all "$BUILD/tests/fixture") files=() file tap=$TEST_OUTPUT/$1.tap good wrong cancelled status
     for file in tests/"$part"/*.test.js tests/"$part"/*/*.test.js; do
         [[ -e $file && $file == *"${TEST_ONLY:-}"* ]] && files+=("$file")
     done
     [ ${#files[@]} = 0 ] && { count "$part" 0 0; return; }
     dependencies || return
-    [ -n "${TEST_SERVER:-}" ] || build all "$BUILD/tests/fixture" || return
+    [ "$part" = cluster ] && programs+=("$BUILD/tests/sim")
+    [ -n "${TEST_SERVER:-}" ] || build "${programs[@]}" || return
     mkdir -p "$TEST_OUTPUT"
     group timeout -k 10 1500 node --test --test-concurrency=1 \
         ${TEST_NAME:+--test-name-pattern="$TEST_NAME"} \

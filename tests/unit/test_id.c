@@ -72,6 +72,41 @@ static void below_reaches_every_value_and_no_other(void **state)
     assert_true(id_below(UINT32_MAX) < UINT32_MAX);
 }
 
+struct drawn {
+    char id[ID_LEN], hex[16];
+    unsigned char raw[13];
+    uint32_t below[8];
+};
+
+static void draw(struct drawn *d)
+{
+    id_random(d->id, sizeof(d->id));
+    id_hex(d->hex, sizeof(d->hex));
+    id_bytes(d->raw, sizeof(d->raw));
+    for (unsigned i = 0; i < 8; i++)
+        d->below[i] = id_below(1000000);
+}
+
+/* The last one: there is no way back to real chance. */
+static void a_seed_decides_everything(void **state)
+{
+    (void)state;
+    struct drawn a = {0};
+    struct drawn again = {0};
+    struct drawn other = {0};
+    id_seed(7);
+    draw(&a);
+    id_seed(7);
+    draw(&again);
+    id_seed(8);
+    draw(&other);
+    assert_memory_equal(&a, &again, sizeof(a));
+    assert_memory_not_equal(a.id, other.id, sizeof(a.id));
+    assert_memory_not_equal(a.raw, other.raw, sizeof(a.raw));
+    check_alphabet(id_hex, "0123456789abcdef");
+    below_reaches_every_value_and_no_other(state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -80,6 +115,7 @@ int main(void)
         cmocka_unit_test(two_ids_differ),
         cmocka_unit_test(bytes_fills_any_length),
         cmocka_unit_test(below_reaches_every_value_and_no_other),
+        cmocka_unit_test(a_seed_decides_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,8 @@
 
 #include <stdio.h>
 
+#include "common/id.h"
+
 struct word {
     struct map_node node;
     unsigned value;
@@ -167,6 +169,44 @@ static void fini_leaves_a_usable_empty_map(void **state)
     map_fini(&m);
 }
 
+static void note_order(struct map_node *n, void *arg)
+{
+    unsigned **next = arg;
+    *(*next)++ = container_of(n, struct word, node)->value;
+}
+
+static void put_in_order(unsigned order[100])
+{
+    struct map m;
+    map_init(&m, word_key);
+    for (unsigned i = 0; i < 100; i++) {
+        (void)word_name(i);
+        map_put(&m, &words[i].node);
+    }
+    unsigned *next = order;
+    map_each(&m, note_order, &next);
+    map_fini(&m);
+}
+
+static void a_seed_decides_the_order_of_a_map(void **state)
+{
+    (void)state;
+    unsigned a[100];
+    unsigned again[100];
+    unsigned other[100];
+    id_seed(1);
+    map_reseed();
+    put_in_order(a);
+    id_seed(2);
+    map_reseed();
+    put_in_order(other);
+    id_seed(1);
+    map_reseed();
+    put_in_order(again);
+    assert_memory_equal(a, again, sizeof(a));
+    assert_memory_not_equal(a, other, sizeof(a));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +217,7 @@ int main(void)
         cmocka_unit_test(load_stays_between_an_eighth_and_one),
         cmocka_unit_test(each_visits_all_once_and_may_remove),
         cmocka_unit_test(fini_leaves_a_usable_empty_map),
+        cmocka_unit_test(a_seed_decides_the_order_of_a_map),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -655,8 +655,16 @@ static void a_server_that_is_silent_is_missing_at_the_deadline(void **state)
     WAIT(node[1].n_from == 1, 2000);
     adapter_answer(node[1].from[0], STR("1"), NULL, 0);
     adapter_answer(node[1].from[0], STR("2"), NULL, 0);
+    /* One more than it has receivers. */
+    uint64_t bad = metrics_value[M_REDIS_BAD];
+    uint64_t not_asked = metrics_value[M_REDIS_NOT_ASKED];
+    adapter_answer(node[1].from[0], STR("3"), NULL, 0);
+    WAIT(metrics_value[M_REDIS_NOT_ASKED] > not_asked, 200);
+    assert_int_equal(r.calls, 0);
     WAIT(r.calls == 1, 2000);
+    assert_string_equal(r.text, "1;2;");
     assert_int_equal(r.missing, 1);
+    assert_int_equal(metrics_value[M_REDIS_BAD], bad);
     spy_stop(&spy);
 }
 
