@@ -118,6 +118,21 @@ uint32_t check_number(struct str text)
     return number_in(text);
 }
 
+/* Those to whom it must be sent: a message to one room has a channel of its
+ * own, of which a node need not hear before the join is confirmed. */
+static uint32_t must_hear(const struct place *p, const struct record *r)
+{
+    const struct broadcast_plan *plan = &r->plan;
+    uint32_t set = receivers(p, r);
+    if (plan->to || plan->twice || __builtin_popcount(plan->rooms) != 1)
+        return set;
+    for (unsigned m = 0; m < MEMBERS; m++) {
+        if (!(p->heard[m] & plan->rooms))
+            set &= ~(1U << m);
+    }
+    return set;
+}
+
 uint32_t check_broadcast(const struct place *p,
                          const struct broadcast_plan *plan, bool elsewhere)
 {
@@ -231,7 +246,7 @@ void check_published(struct str payload)
     for (unsigned i = 0; i < LIVES; i++) {
         const struct life *l = &lives[i];
         if (l->state != ALIVE || i == r->life || (r->pushed & 1U << i) ||
-            !receivers(&l->at[r->nsp], r))
+            !must_hear(&l->at[r->nsp], r))
             continue;
         if (l->usable && bus_whole(&l->link))
             sim_fail("message %u was not meant for node %u, which is connected "

@@ -7,6 +7,7 @@
 #include "adapter/redis_pubsub.h"
 #include "common/config.h"
 #include "common/id.h"
+#include "common/mem.h"
 #include "tests/cluster/sim/ask.h"
 #include "tests/cluster/sim/check.h"
 
@@ -35,11 +36,22 @@ void node_enter(struct life *l)
     memcpy(before, metrics_value, sizeof(before));
 }
 
+static void hear_later(struct place *p)
+{
+    for (unsigned m = 0; m < MEMBERS; m++) {
+        p->heard[m] |= p->later[m];
+        p->later[m] = 0;
+    }
+}
+
 static void note_usable(struct life *l)
 {
     bool usable = l->cluster && cluster_usable(l->cluster);
-    if (usable && !l->usable)
+    if (usable && !l->usable) {
         l->usable_ms = sim.now_ms;
+        for (unsigned i = 0; i < NSPS; i++)
+            hear_later(&l->at[i]);
+    }
     l->usable = usable;
 }
 
@@ -105,7 +117,7 @@ void node_add(struct place *p, unsigned member)
     node_enter(life_of(p));
     id_random(p->ids[member], ID_LEN);
     p->here[member] = true;
-    p->rooms[member] = 0;
+    p->rooms[member] = p->heard[member] = p->later[member] = 0;
     for (unsigned g = 0; g < GROUPS; g++)
         p->entry[g][member] = 0;
     adapter_add(p->adapter, &p->members[member], str_of(p->ids[member]));
@@ -122,21 +134,53 @@ static void forget(struct place *p, unsigned group, unsigned member)
 void member_remove(struct place *p, unsigned member)
 {
     p->here[member] = false;
-    p->rooms[member] = 0;
+    p->rooms[member] = p->heard[member] = p->later[member] = 0;
     for (unsigned g = 0; g < GROUPS; g++)
         forget(p, g, member);
     adapter_remove(p->adapter, &p->members[member]);
 }
 
+struct joining {
+    struct place *place;
+    unsigned member, room;
+    char id[ID_LEN];
+};
+
+static void on_joined(void *arg, int rc)
+{
+    struct joining *j = arg;
+    struct place *p = j->place;
+    uint32_t bit = 1U << j->room;
+    p->joining--;
+    /* It may be another member, which did not join, or have left. */
+    if (memcmp(p->ids[j->member], j->id, sizeof(j->id)) == 0 &&
+        (p->rooms[j->member] & bit)) {
+        if (rc == 0)
+            p->heard[j->member] |= bit;
+        else
+            p->later[j->member] |= bit;
+    }
+    mem_free(j);
+}
+
 void member_join(struct place *p, unsigned member, unsigned room)
 {
+    struct joining *j = mem_zalloc(sizeof(*j));
+    j->place = p;
+    j->member = member;
+    j->room = room;
+    memcpy(j->id, p->ids[member], sizeof(j->id));
+    p->joining++;
     p->rooms[member] |= 1U << room;
-    adapter_join(p->adapter, &p->members[member], str_of(room_names[room]));
+    adapter_join_then(p->adapter, &p->members[member], str_of(room_names[room]),
+                      on_joined, j);
 }
 
 void member_leave(struct place *p, unsigned member, unsigned room)
 {
     p->rooms[member] &= ~(1U << room);
+    p->heard[member] &= ~(1U << room);
+    p->later[member] &= ~(1U << room);
     adapter_leave(p->adapter, &p->members[member], str_of(room_names[room]));
 }
 
@@ -280,6 +324,11 @@ static bool has_timers(const struct timer_wheel *w)
 
 static void bury(struct life *l)
 {
+    for (unsigned i = 0; i < NSPS; i++) {
+        if (l->at[i].joining > 0)
+            sim_fail("%zu joins of node %u never ended", l->at[i].joining,
+                     l->id);
+    }
     if (has_timers(&l->loop->wheel))
         sim_fail("node %u has left a timer", l->id);
     loop_free(l->loop);
@@ -310,6 +359,7 @@ void node_start(struct life *l, const struct node_settings *s,
                                   .redis_url = "redis://localhost",
                                   .prefix = s->prefix,
                                   .node_name = name,
+                                  .interest = s->interest,
                                   .publish_queue_bytes = s->queue_bytes,
                                   .lease_ms = s->lease_ms,
                                   .json_depth = 24,

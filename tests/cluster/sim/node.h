@@ -19,7 +19,11 @@ struct place {
     char ids[MEMBERS][21];
     /* What should be so: */
     bool here[MEMBERS];
-    uint32_t rooms[MEMBERS];         /* a bit for each */
+    uint32_t rooms[MEMBERS]; /* a bit for each */
+    /* Of these, rooms whose messages from other nodes must arrive: the join is
+     * confirmed; and those that will be when Redis is back. */
+    uint32_t heard[MEMBERS], later[MEMBERS];
+    size_t joining;                  /* joins that wait for their callbacks */
     uint32_t seq;                    /* of its broadcasts */
     uint32_t entry[GROUPS][MEMBERS]; /* numbers; 0: there never was one */
     bool present[GROUPS][MEMBERS];
@@ -47,6 +51,7 @@ struct node_settings {
     uint32_t queue_bytes, lease_ms;
     uint32_t meta_bytes; /* of a presence entry, at least */
     const char *prefix;
+    bool interest;
     bool specific_responses;
 };
 
