@@ -499,29 +499,38 @@ bool check_settled(void)
     return check_agreed();
 }
 
+static void check_number_of(const struct life *l, const char *what,
+                            uint64_t says, uint64_t is)
+{
+    if (says != is)
+        sim_fail("node %u says that %llu %s; it was %llu", l->id,
+                 (unsigned long long)says, what, (unsigned long long)is);
+}
+
 /* Exactly what was not answered was counted as lost. */
 static void check_counters(const struct life *l)
 {
-    uint64_t lost = 0;
-    uint64_t answered = 0;
+    const uint64_t *c = l->counters;
+    uint64_t lost[KINDS];
     for (unsigned k = 0; k < KINDS; k++) {
-        lost += l->attempts[k] - l->answered[k];
-        answered += l->answered[k];
+        lost[k] = l->attempts[k] - l->answered[k];
         sim.tally.counted_arrived += l->executed[k] - l->answered[k];
+        sim.tally.counted += lost[k];
     }
-    sim.tally.counted += lost;
     sim.tally.counted_presence += l->attempts[PRESENCE] - l->executed[PRESENCE];
     sim.tally.counted_questions +=
         l->attempts[QUESTIONS] - l->executed[QUESTIONS];
-    if (l->counters[M_REDIS_LOST] != lost ||
-        l->counters[M_REDIS_PUBLISHED] != answered)
-        sim_fail("node %u says that %llu messages were lost and %llu "
-                 "published; it was %llu and %llu",
-                 l->id, (unsigned long long)l->counters[M_REDIS_LOST],
-                 (unsigned long long)l->counters[M_REDIS_PUBLISHED],
-                 (unsigned long long)lost, (unsigned long long)answered);
-    if (l->counters[M_REDIS_BAD] > 0)
-        sim_fail("node %u did not understand a message", l->id);
+    check_number_of(l, "messages were lost",
+                    c[M_LOST_FULL] + c[M_LOST_UNANSWERED] + c[M_LOST_VOLATILE] +
+                        c[M_LOST_REFUSED] + c[M_LOST_UNFIT],
+                    lost[BROADCASTS] + lost[QUESTIONS]);
+    check_number_of(l, "messages were published", c[M_REDIS_PUBLISHED],
+                    l->answered[BROADCASTS] + l->answered[QUESTIONS]);
+    check_number_of(l, "messages went out", c[M_REDIS_OUTGOING],
+                    l->attempts[BROADCASTS] + l->attempts[QUESTIONS]);
+    check_number_of(l, "messages of presence were lost", c[M_PRESENCE_LOST],
+                    lost[PRESENCE]);
+    check_number_of(l, "messages made no sense", c[M_REDIS_BAD], 0);
 }
 
 void check_end(void)

@@ -5,7 +5,6 @@
 #include "common/buf.h"
 #include "common/loop.h"
 #include "common/mem.h"
-#include "common/metrics.h"
 #include "tests/cluster/sim/check.h"
 #include "tests/cluster/sim/sim.h"
 
@@ -107,8 +106,6 @@ static void lose(struct redis *r, const char *reason)
         r->failures = 0;
     set_state(r, WAITING, backoff_ms(r->failures));
     r->failures++;
-    if (was_up)
-        metrics_add(M_REDIS_RECONNECTS, 1);
     while (r->count > 0) {
         struct pending p = take(r);
         if (p.done)
@@ -167,11 +164,14 @@ static void start(struct redis *r)
     order(r, STR("PING"), on_ready);
 }
 
+static uint64_t silent_since(const struct redis *r)
+{
+    return r->count > 0 ? later(r->heard_ms, r->asked_ms) : r->heard_ms;
+}
+
 static void watch(struct redis *r)
 {
-    uint64_t since = r->heard_ms;
-    if (r->count > 0)
-        since = later(since, r->asked_ms);
+    uint64_t since = silent_since(r);
     uint64_t limit = r->count > 0 ? REPLY_MS : IDLE_MS;
     if (sim.now_ms - since >= limit && r->count > 0) {
         lose(r, "no reply in time");
@@ -291,6 +291,16 @@ size_t redis_unanswered_bytes(const struct redis *r)
 size_t redis_unanswered(const struct redis *r)
 {
     return r->count;
+}
+
+uint64_t redis_heard_ms(const struct redis *r)
+{
+    return r->heard_ms;
+}
+
+uint64_t redis_owes_ms(const struct redis *r)
+{
+    return r->count > 0 ? sim.now_ms - silent_since(r) : 0;
 }
 
 /* ---- for the bus --------------------------------------------------------- */

@@ -66,15 +66,15 @@ void node_exit(struct life *l)
 
 /* Between the adapter and redis_pubsub.c, put there by the linker. */
 void __real_redis_pubsub_publish(struct redis_pubsub *ps, struct str channel,
-                                 struct str payload, bool keep);
+                                 struct str payload, enum publish_kind kind);
 void __wrap_redis_pubsub_publish(struct redis_pubsub *ps, struct str channel,
-                                 struct str payload, bool keep);
+                                 struct str payload, enum publish_kind kind);
 
 void __wrap_redis_pubsub_publish(struct redis_pubsub *ps, struct str channel,
-                                 struct str payload, bool keep)
+                                 struct str payload, enum publish_kind kind)
 {
     check_attempt(inside, payload);
-    __real_redis_pubsub_publish(ps, channel, payload, keep);
+    __real_redis_pubsub_publish(ps, channel, payload, kind);
 }
 
 /* ---- the host ------------------------------------------------------------ */
