@@ -2,7 +2,6 @@
  * written in the emitter's wire and published over a blocking connection. */
 #include "server/sio_emitter.h"
 
-#include <assert.h>
 #include <limits.h>
 #include <stdio.h>
 
@@ -460,40 +459,6 @@ static bool is_servers_own(struct str event)
            str_eq(event, STR("new_namespace"));
 }
 
-/* As JSON.stringify writes a Buffer. */
-static int add_buffer(struct buf *out, struct str data, void *arg)
-{
-    (void)arg;
-    buf_add(out, STR("{\"type\":\"Buffer\",\"data\":["));
-    for (size_t i = 0; i < data.len && !out->full; i++) {
-        if (i > 0)
-            buf_addc(out, ',');
-        buf_add_u64(out, (unsigned char)data.p[i]);
-    }
-    buf_add(out, STR("]}"));
-    return 0;
-}
-
-static int publish_server_event(struct sio_emitter *em,
-                                const struct selection *s, const struct pack *p)
-{
-    struct sio_event whole;
-    struct buf data;
-    buf_init(&data, MESSAGE_MAX);
-    event_init_value(&whole, &em->tape);
-    whole.bins = p->bins;
-    whole.n_bins = p->n_bins;
-    int rc = pack_copy(&data, sio_arg(&whole, 0), add_buffer, NULL);
-    event_fini(&whole);
-    assert(rc == 0);
-    struct wire_request request = {.type = WIRE_EVENT,
-                                   .uid = STR(WIRE_EMITTER_UID),
-                                   .data = buf_str(&data)};
-    rc = data.full ? too_large(em) : publish_request(em, s, &request);
-    buf_fini(&data);
-    return rc;
-}
-
 int sio_emitter_server_emit(const struct sio_emission *e, const char *event,
                             const char *format, ...)
 {
@@ -507,14 +472,18 @@ int sio_emitter_server_emit(const struct sio_emission *e, const char *event,
     struct selection s;
     struct pack p;
     struct pack_args args;
-    pack_init(&p, MESSAGE_MAX);
+    pack_init_text(&p, MESSAGE_MAX);
     int rc = selection_init(&s, e);
     va_start(args.ap, format);
     if (rc == 0)
         rc = pack_event(em, &p, event, format, &args);
     va_end(args.ap);
-    if (rc == 0)
-        rc = publish_server_event(em, &s, &p);
+    if (rc == 0) {
+        struct wire_request request = {.type = WIRE_EVENT,
+                                       .uid = STR(WIRE_EMITTER_UID),
+                                       .data = buf_str(&p.json)};
+        rc = publish_request(em, &s, &request);
+    }
     pack_fini(&p);
     selection_fini(&s);
     return rc;
