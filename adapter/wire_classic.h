@@ -72,8 +72,7 @@ MUST_CHECK int wire_classic_decode(struct str payload, struct str nsp,
                                    struct wire_message *m);
 void wire_message_fini(struct wire_message *m);
 
-/* ---- what requests have in common with messages (wire_request.c) ----------
- */
+/* ---- what requests share (wire_request.c) -------------------------------- */
 
 /* Bit `i` of number_rooms and the like. */
 static inline bool wire_is_number(uint64_t numbers, size_t i)
@@ -105,7 +104,7 @@ MUST_CHECK int wire_scan_map(struct str *in, struct wire_field *fields,
 MUST_CHECK int wire_read_packet(struct str *in, struct str nsp,
                                 const struct wire_limits *limits,
                                 struct packet **packet);
-/* Names that no client or server may be sent. */
+/* Names of events that no client may be sent. */
 bool wire_reserved_event(struct str name);
 
 #endif

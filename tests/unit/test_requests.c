@@ -926,12 +926,34 @@ static void a_cluster_of_one_answers_itself(void **state)
     assert_string_equal(node[0].log, "");
 }
 
+static void on_answers_stop(void *arg, struct str json, size_t missing)
+{
+    on_answers(arg, json, missing);
+    stop_node(0);
+}
+
+static void who_is_told_may_stop_the_node(void **state)
+{
+    (void)state;
+    struct result r = {0}, other;
+    struct broadcast all = {0};
+    assert_int_equal(
+        adapter_fetch_sockets(node[0].adapter, &all, on_answers_stop, &r), 0);
+    fetch(0, NULL, &other);
+    run(20);
+    assert_int_equal(r.calls, 1);
+    assert_int_equal(other.calls, 1);
+    assert_string_equal(r.text, other.text);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_cluster_of_one_answers_itself,
+                                        setup_memory, teardown),
+        cmocka_unit_test_setup_teardown(who_is_told_may_stop_the_node,
                                         setup_memory, teardown),
         TEST(sockets_of_both_nodes_are_found),
         TEST(rooms_of_both_nodes_are_named_once),

@@ -134,6 +134,23 @@ static void the_volatile_flag_is_only_there_when_set(void **state)
                 "a5666c616773 81 a8766f6c6174696c65 c3");
 }
 
+static void numbers_stay_numbers(void **state)
+{
+    (void)state;
+    struct str rooms[] = {STR("7")};
+    struct str except[] = {STR("8"), STR("2.5"), STR("-300"), STR("nine")};
+    struct broadcast b = {.rooms = rooms,
+                          .n_rooms = 1,
+                          .number_rooms = 1,
+                          .except = except,
+                          .n_except = 4,
+                          .number_except = 2 | 4 | 8};
+    assert_wire("[\"x\"]", &b, "socket.io#/#7#",
+                "93a646506249667283a47479706502a46461746191a178a36e7370a12f83"
+                "a5726f6f6d7391 07 a6657863657074 94 a138 cb4004000000000000"
+                "d1fed4 a46e696e65 a5666c61677380");
+}
+
 static void binary_stands_inside_the_data(void **state)
 {
     (void)state;
@@ -584,6 +601,7 @@ int main(void)
         cmocka_unit_test(an_exception_alone_goes_to_the_namespace),
         cmocka_unit_test(a_room_and_an_excepted_socket),
         cmocka_unit_test(the_volatile_flag_is_only_there_when_set),
+        cmocka_unit_test(numbers_stay_numbers),
         cmocka_unit_test(binary_stands_inside_the_data),
         cmocka_unit_test(what_is_no_event_is_never_published),
         cmocka_unit_test(patterns_match_one_namespace),
