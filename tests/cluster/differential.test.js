@@ -342,6 +342,7 @@ const DIFFERENCES = [
   ['18446744073709551615', 'cfffffffffffffffff', 'cf0000000000000000', false, 'whole numbers beyond 64 bits become others there'],
   ['123456789012345680000', 'cb441ac53a7e04bcda', 'cfb14e9f812f368000', false, 'the same'],
   ['1.5e300', 'cb7e41eb2d66005835', 'cf0000000000000000', false, 'the same'],
+  ['{"__proto__":1,"a":2}', '81a16102', '82a95f5f70726f746f5f5f01a16102', true, 'JavaScript readers drop that key'],
   ['"a\\udc00b"', 'a561efbfbd62', 'a561f09081a2', false, 'half a character becomes U+FFFD; there, another one with the next'],
   ['{"b":1,"1":2}', '82a16201a13102', '82a13102a16201', true, 'keys keep their order; JavaScript moves numbers first'],
   ['{"a":1,"a":2}', '82a16101a16102', '81a16102', true, 'JSON is passed on as it was written; the last one counts'],

@@ -83,7 +83,8 @@ for (const [title, prefix] of [[START, 'socket.io'], [`${START}: with another pr
     t.after(destroyAll);
     monitor.write('MONITOR\r\n');
     await monitor.upTo('+OK\r\n');
-    const server = await startFixture({ profile: 'ctl', redis, set: { 'redis.prefix': prefix } });
+    const set = { 'redis.prefix': prefix, ...(REFERENCE ? {} : { 'adapter.interest': 'false' }) };
+    const server = await startFixture({ profile: 'ctl', redis, set });
     t.after(() => server.stop());
     const subscribers = async (nsp) => {
       asking.write(`PUBSUB NUMSUB ${prefix}-request#${nsp}#\r\n`);

@@ -4,12 +4,15 @@
 // C1b, C1c, C2a...: a is in r1 and in 7, b in r1 and r2, c in no room. With
 // TEST_SERVER=reference all four are official servers.
 
+const { spawn } = require('node:child_process');
+const { once } = require('node:events');
+const path = require('node:path');
 const { createClient } = require('redis');
 const { Emitter } = require('@socket.io/redis-emitter');
 const parser = require('socket.io-msgpack-parser');
-const { startFixture, startNodeJsPeer, startRedis } = require('./servers');
+const { startFixture, startNodeJsPeer, startRedis, BUILD } = require('./servers');
 const { connect, alsoConnect, ask, reasonOf, closeAll, MODES } = require('./clients');
-const { until } = require('./until');
+const { until, within } = require('./until');
 
 const SERVERS = ['C1', 'C2', 'N1', 'N2'];
 const KINDS = ['C', 'N'];
@@ -46,7 +49,31 @@ const EMITTERS = {
     else if (op === 'serverSideEmit') all.serverSideEmit(...args);
     else throw new Error(`emitters have no ${op}`);
   },
+  T: confabctl,
 };
+
+// What does not go on the command line goes in lines: rooms that are numbers
+// besides others, NUL characters, large values.
+async function confabctl(m, { op, nsp, rooms = [], except = [], flags = {}, args, target, close }) {
+  const numbers = [rooms, except, target ?? []].flat().filter((r) => typeof r === 'number');
+  const where = ['-n', nsp, ...rooms.flatMap((r) => ['--to', r]), ...except.flatMap((r) => ['--except', r]),
+    ...(numbers.length ? ['--numbers'] : [])];
+  const json = (values) => values.map((v) => JSON.stringify(v));
+  const [event, ...values] = args || [];
+  const commands = {
+    emit: () => ['emit', '--lines'],
+    socketsJoin: () => ['join', ...where, '--', ...[target].flat()],
+    socketsLeave: () => ['leave', ...where, '--', ...[target].flat()],
+    disconnectSockets: () => ['disconnect', ...where, ...(close ? ['--close'] : [])],
+    serverSideEmit: () => ['server-emit', '-n', nsp, '--', event, ...json(values)],
+  };
+  const line = { event, args: values, to: rooms, except, namespace: nsp, volatile: !!flags.volatile };
+  const child = spawn(path.join(BUILD, 'confabctl'), ['--redis', m.redis.url, ...commands[op]()].map(String),
+    { stdio: [op === 'emit' ? 'pipe' : 'ignore', 'ignore', 'inherit'] });
+  child.stdin?.end(`${JSON.stringify(line)}\n`);
+  const [code] = await within(once(child, 'exit'), 5000, 'confabctl ends');
+  if (code !== 0) throw new Error(`confabctl ends with ${code}`);
+}
 
 class Mixed {
   static async start() {
