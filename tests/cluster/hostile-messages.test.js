@@ -358,6 +358,65 @@ describe('forged responses', () => {
   }
 });
 
+// ---- answers to questions that were asked --------------------------------------
+
+// Whoever can subscribe sees what is asked, and may answer in somebody's stead.
+describe('forged answers to real questions', () => {
+  const questions = {
+    fetch: [() => ['fetch', {}], 5],
+    'all rooms': [() => ['all-rooms'], 1],
+    'an event between servers': [() => ['server-ask', 300, 'double', 4], 6],
+    'a broadcast that is to be acknowledged': [() => ['broadcast-ack', { event: 'quiz', rooms: ['r'], timeout: 300 }], 7],
+  };
+  const many = (n, one) => Array(n).fill(one);
+  const replies = {
+    'of no shape': (id) => [json({ requestId: id }), json({ requestId: id, sockets: 1, rooms: 1, data: 1, clientCount: 'x' })],
+    'of null': (id) => [json({ requestId: id, type: 8, sockets: null, rooms: null, data: null, clientCount: null, packet: null })],
+    'of wrong elements': (id) => [json({ requestId: id, sockets: [null, 1, {}, { id: 7 }], rooms: [null, {}, []] })],
+    'of every type': (id) => TYPES.map((type) => json({ requestId: id, type, clientCount: -1 })),
+    'that is cut short': (id) => [Buffer.from(`{"requestId":"${id}","sockets":[{"id":`), hex('83a474797065')],
+    'that is deep': (id) => [Buffer.from(`{"requestId":"${id}","data":${'['.repeat(10000)}${']'.repeat(10000)},"type":6}`)],
+    'of many sockets': (id) => many(20, json({ requestId: id, sockets: many(5000, { id: 'x'.repeat(20), handshake: {}, rooms: ['x'], data: {} }) })),
+    'of many rooms': (id) => [...Array(20).keys()].map((k) => json({ requestId: id, rooms: [...Array(20000).keys()].map((i) => `room ${k} ${i}`) })),
+    'of a large value': (id) => many(20, json({ requestId: id, type: 6, data: 'x'.repeat(1000000) })),
+    'of a huge number of clients': (id) => [json({ requestId: id, type: 8, clientCount: 2 ** 53 }), json({ requestId: id, type: 8, clientCount: 4294967295 })],
+    'of acknowledgements of nobody': (id) => many(1000, packed({ type: 9, requestId: id, packet: 'x' })),
+    'of clients and their acknowledgements': (id) => [json({ requestId: id, type: 8, clientCount: 1000 }),
+      ...many(2000, packed({ type: 9, requestId: id, packet: { a: Buffer.alloc(1000), ['__proto__']: 1 } }))],
+    'again and again': (id) => many(5000, json({ requestId: id, sockets: [], rooms: [], type: 6, data: 1 })),
+  };
+  for (const [question, [make, type]] of Object.entries(questions)) {
+    for (const [kind, reply] of Object.entries(replies)) {
+      cases += 1;
+      test(`${question}: an answer ${kind}`, async () => {
+        const ear = redis.duplicate();
+        await ear.connect();
+        let id;
+        // whoever subscribes exactly is taken for a server
+        await ear.pSubscribe(`${REQUESTS[0]}*`, (bytes) => {
+          const request = bytes[0] === 0x7b ? JSON.parse(bytes) : notepack.decode(bytes);
+          if (request.type === type) id = request.requestId;
+        }, true);
+        try {
+          const said = () => (s.two.output().match(/^answers \d+ missing \d+$/gm) ?? []).length;
+          const before = said();
+          await bounded(s.two, 64, async () => {
+            assert.equal(await ask(s.b, ...make()), 0);
+            await until(() => id !== undefined, 5000, 'the question is seen');
+            for (const answer of reply(id)) await redis.publish(RESPONSES[0], answer);
+            // with more than a client may be sent, perhaps
+            await until(() => said() > before, 10000, 'it ends, with an answer of some kind');
+          });
+          s.b.inbox.clear();
+          await goesOn();
+        } finally {
+          await ear.quit();
+        }
+      });
+    }
+  }
+});
+
 // ---- presence ----------------------------------------------------------------
 
 const NODE = '00000000000000aa';
