@@ -465,7 +465,8 @@ SIO_API int sio_server_count(struct sio_namespace *ns, sio_count_fn *fn,
 /* A server-side event: to the other servers, not to clients, and not to this
  * server's own handlers. Binary data arrives as {"type":"Buffer","data":[...]},
  * the JSON of a Buffer. SIO_ERR_ARG for "connect", "connection" and
- * "new_namespace", which are taken. */
+ * "new_namespace", which are taken, and "error", which ends Node.js servers
+ * that do not listen to it. */
 SIO_API int sio_server_emit(struct sio_namespace *ns, const char *event,
                             const char *format, ...);
 /* The same as a question: `fn` gets an array of what the servers answered, one

@@ -65,11 +65,12 @@ void sio_on_any_server_event(struct sio_namespace *ns, sio_server_event_fn *fn,
 
 /* ---- going out ----------------------------------------------------------- */
 
-/* What Node.js namespaces say to themselves. */
+/* What Node.js namespaces say to themselves; and "error", which ends a Node.js
+ * server that does not listen to it. */
 static bool is_reserved(struct str event)
 {
     return str_eq(event, STR("connect")) || str_eq(event, STR("connection")) ||
-           str_eq(event, STR("new_namespace"));
+           str_eq(event, STR("new_namespace")) || str_eq(event, STR("error"));
 }
 
 /* End `p` with pack_fini. */

@@ -187,6 +187,58 @@ describe('the rest', () => {
   });
 });
 
+// Operations on the whole cluster: requests to the Node.js server, and answers
+// to what it asks.
+const ODD = ['1e400', '-0', '"\\ud800"', '{"__proto__":{"toJSON":1}}', '{"__proto__":null,"then":1}', P(99), nested(20, '[', '1', ']'),
+  '123456789012345678901234567890', '{"type":"Buffer","data":1e9}', `"${'x'.repeat(100000)}"`];
+const ODD_BINARY = [[P(0), B(1)], [`{"__proto__":${P(0)}}`, B(1, 2)], [`[{"a":{"__proto__":${P(0)}}},${P(0)}]`, B(1)], [P(0), B()], [`{"toJSON":${P(0)}}`, B(1)]];
+
+describe('operations', () => {
+  for (const value of ODD) {
+    harmless(`a broadcast to be acknowledged: ${value.slice(0, 30)}`, `42["broadcast-ack",{"event":"odd","rooms":["r"],"timeout":100},${value}]`);
+    harmless(`an event between servers: ${value.slice(0, 30)}`, `42["server-ask",100,"odd",${value}]`);
+  }
+  for (const [args, ...bins] of ODD_BINARY) {
+    harmless(`a broadcast to be acknowledged: ${args}, binary`, `45${bins.length}-["broadcast-ack",{"event":"odd","rooms":["r"],"timeout":100},${args}]`, ...bins);
+  }
+  for (const event of ['', '__proto__', 'connection', 'connect', 'disconnect', 'new_namespace', 'error', 'x'.repeat(299), 'a\u0000']) {
+    harmless(`an event between servers named ${JSON.stringify(event).slice(0, 20)}`, `42["server-ask",100,${JSON.stringify(event)},1]`);
+    harmless(`a broadcast to be acknowledged named ${JSON.stringify(event).slice(0, 20)}`, `42["broadcast-ack",{"event":${JSON.stringify(event)},"timeout":100},1]`);
+  }
+  for (const room of ['""', '"\\u0000"', '"\\ud800"', '"__proto__"', '7', 'null', '{}', `"${'x'.repeat(300)}"`]) {
+    harmless(`sockets join and leave ${room.slice(0, 20)}`, `42["sockets-join",{"rooms":["nobody"]},${room}]`, `42["sockets-leave",{"rooms":["nobody"]},${room}]`,
+      `42["fetch",{"rooms":["nobody"],"except":[${room}]}]`, `42["sockets-disconnect",{"rooms":["nobody"],"except":[${room}]},${room}]`);
+  }
+  harmless('all rooms', `42["join","\\ud800"]`, '42["join","__proto__"]', '42["all-rooms"]', '42["fetch",{}]');
+
+  // The Node.js server asks all clients; one of confab answers.
+  const answers = (name, make) => {
+    cases += 1;
+    test(`a client answers the Node.js server: ${name}`, async () => {
+      const asker = listeners[2];
+      assert.ok(asker.connected);
+      const s = await WebSocketSession.open(servers.confab);
+      await s.connect();
+      await s.send('420["join","answerers"]');
+      await until(() => s.packets.some((p) => String(p).startsWith('430')), 5000, 'it has joined');
+      await ask(asker, 'broadcast-ack', { event: 'quiz', rooms: ['answerers'], timeout: 300 });
+      let id;
+      await until(() => {
+        id = s.packets.map((p) => /^42(\d+)\["quiz"/.exec(String(p))?.[1]).find((i) => i !== undefined);
+        return id !== undefined;
+      }, 5000, 'it is asked');
+      await s.send(...make(id));
+      await until(() => asker.inbox.count('answers') > 0, 5000, 'the question ends');
+      s.destroy();
+      await unharmed();
+    });
+  };
+  for (const value of [...ODD, '', '1,2,3']) answers(`[${value.slice(0, 30)}]`, (id) => [`43${id}[${value}]`]);
+  for (const [args, ...bins] of ODD_BINARY) answers(`[${args}], binary`, (id) => [`46${bins.length}-${id}[${args}]`, ...bins]);
+  answers('twice', (id) => [`43${id}[1]`, `43${id}[2]`]);
+  answers('somebody else\'s question', (id) => [`43${Number(id) + 1}[1]`, `43${id}[2]`]);
+});
+
 test('nothing of it has been left out', (t) => {
   t.diagnostic(`${cases + 1} cases`);
   assert.doesNotMatch(servers.second.output(), /redis_bad_message/);
