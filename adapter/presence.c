@@ -10,6 +10,7 @@ enum {
     ANSWER_MIN_MS = 20,   /* others may ask as well */
     ANSWER_GAP_MS = 1000, /* between answers */
     BEAT_GAP_MS = 250,    /* however many say hello */
+    RETURN_MS = 4000,     /* until a node is back after Redis is, at most */
 };
 
 /* An answer that is being given. */
@@ -282,7 +283,9 @@ void presence_up(struct presence *p, uint64_t now_ms)
 {
     p->up = true;
     p->echo_ms = now_ms;
-    presence_peers_renew(&p->peers, now_ms);
+    /* The others come back in their own time, however short the lease. */
+    uint32_t more = p->lease_ms < RETURN_MS ? RETURN_MS - p->lease_ms : 0;
+    presence_peers_renew(&p->peers, now_ms + more);
     send_state(p, PRESENCE_HELLO, now_ms);
 }
 

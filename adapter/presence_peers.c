@@ -107,9 +107,9 @@ static void renew(struct map_node *n, void *arg)
     peer->filling = false;
 }
 
-void presence_peers_renew(struct presence_peers *pp, uint64_t now_ms)
+void presence_peers_renew(struct presence_peers *pp, uint64_t heard_ms)
 {
-    map_each(&pp->by_id, renew, &now_ms);
+    map_each(&pp->by_id, renew, &heard_ms);
 }
 
 struct expiry {

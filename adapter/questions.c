@@ -189,10 +189,12 @@ static bool is_old(const struct question *q, uint64_t now)
 }
 
 /* Servers that have left are not waited for. Who left may be one that has
- * answered, and who has not may need a little longer: hence twice. */
+ * answered, and who has not may need a little longer: hence twice. Whose the
+ * missing acknowledgements are nobody can tell, unless all have left. */
 static void later_count(struct question *q, size_t others)
 {
-    q->settled = complete(q, others) ? q->settled + 1 : 0;
+    bool over = others == 0 || complete(q, others);
+    q->settled = over ? q->settled + 1 : 0;
     if (q->settled == SETTLED)
         end_with(q, missing(q));
 }

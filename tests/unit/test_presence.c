@@ -63,6 +63,8 @@ static void on_peer(void *owner, struct str node, struct str name,
 
 static const struct presence_ops ops = {on_send, on_event, on_peer};
 
+static uint32_t lease_ms = LEASE_MS; /* of nodes that start */
+
 static void start(unsigned i)
 {
     struct node *n = &nodes[i];
@@ -73,7 +75,7 @@ static void start(unsigned i)
     memset(n->n_events, 0, sizeof(n->n_events));
     memset(n->n_peers, 0, sizeof(n->n_peers));
     n->p = presence_new((struct str){id, PRESENCE_NODE_LEN}, str_of(name),
-                        LEASE_MS, &ops, n);
+                        lease_ms, &ops, n);
 }
 
 static void connect_node(unsigned i)
@@ -547,6 +549,37 @@ static void who_died_meanwhile_gets_a_whole_lease_and_goes(void **state)
     assert_int_equal(count(1, "room"), 0);
 }
 
+static void who_comes_back_later_is_not_taken_for_dead(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < NODES; i++)
+        kill_node(i);
+    lease_ms = 400;
+    for (unsigned i = 0; i < 2; i++) {
+        start(i);
+        connect_node(i);
+    }
+    lease_ms = LEASE_MS;
+    set(0, "room", "a", "1");
+    run(1000);
+    assert_int_equal(count(1, "room"), 1);
+    unsigned lost = nodes[1].n_peers[PEER_LOST];
+    disconnect_node(0);
+    disconnect_node(1);
+    run(10000);
+    connect_node(1);
+    run(3500);
+    assert_int_equal(count(1, "room"), 1);
+    connect_node(0);
+    run(1000);
+    assert_int_equal(count(1, "room"), 1);
+    assert_int_equal(nodes[1].n_peers[PEER_LOST], lost);
+    /* From then on the lease counts. */
+    kill_node(0);
+    run(600);
+    assert_int_equal(count(1, "room"), 0);
+}
+
 static void a_bus_that_hangs_proves_nothing(void **state)
 {
     (void)state;
@@ -919,6 +952,7 @@ int main(void)
         TEST(changes_meanwhile_are_learned_afterwards),
         TEST(nothing_is_asked_when_nothing_changed),
         TEST(who_died_meanwhile_gets_a_whole_lease_and_goes),
+        TEST(who_comes_back_later_is_not_taken_for_dead),
         TEST(a_bus_that_hangs_proves_nothing),
         TEST(large_states_come_in_parts_while_they_change),
         TEST(entries_may_go_while_they_are_told),

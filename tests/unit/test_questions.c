@@ -247,6 +247,28 @@ static void receivers_may_answer_before_the_count(void **state)
     assert_int_equal(r.missing, 0);
 }
 
+static void
+receivers_are_not_waited_for_when_all_servers_have_left(void **state)
+{
+    (void)state;
+    static struct result r;
+    struct question *q = ask(ASK_BROADCAST, &r, 5000);
+    questions_counted(&qs, 2);
+    q->receivers += 3;
+    question_heard(q);
+    assert_true(question_ack(q));
+    for (int i = 0; i < 2; i++) {
+        unsigned before = n_counts;
+        assert_int_equal(r.calls, 0);
+        for (int j = 0; j < 100 && n_counts == before; j++)
+            run(20);
+        questions_counted(&qs, 1);
+    }
+    run(20);
+    assert_int_equal(r.calls, 1);
+    assert_int_equal(r.missing, 2);
+}
+
 static void servers_and_receivers_can_be_missing(void **state)
 {
     (void)state;
@@ -355,6 +377,7 @@ int main(void)
         TEST(counts_that_fail_say_nothing),
         TEST(a_question_waits_a_second_for_the_others),
         TEST(receivers_may_answer_before_the_count),
+        TEST(receivers_are_not_waited_for_when_all_servers_have_left),
         TEST(servers_and_receivers_can_be_missing),
         TEST(answers_are_bounded),
         TEST(what_questions_hold_is_bounded_together),

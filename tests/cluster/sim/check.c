@@ -430,7 +430,7 @@ static void check_ghost(const struct life *l, const struct entry *e)
         return;
     const uint64_t trouble[] = {redis_troubled_ms, l->troubled_ms,
                                 dead->troubled_ms, l->usable_ms, dead->gone_ms};
-    if (latest(trouble, 5) + 2 * (uint64_t)lease_ms + 3000 < sim.now_ms)
+    if (latest(trouble, 5) + 2 * (uint64_t)lease_ms + RETURN_MS < sim.now_ms)
         sim_fail("node %u still knows an entry of node %u, which is dead",
                  l->id, e->life);
 }

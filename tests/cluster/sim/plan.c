@@ -416,7 +416,7 @@ static void draw(uint64_t seed)
     /* A small queue may overflow, which is no reason to lose in a calm. */
     plan.settings.queue_bytes =
         plan.temper == CALM ? 16U << 20 : 4096U << (4 * sim_below(3));
-    plan.settings.lease_ms = sim_chance(50) ? 4000 : between(4000, 10000);
+    plan.settings.lease_ms = sim_chance(50) ? 4000 : between(1000, 10000);
     plan.settings.interest = sim_chance(75);
     plan.settings.prefix = prefixes[sim_below(3)];
     plan.settings.specific_responses = sim_chance(50);
