@@ -103,7 +103,9 @@ static void drop_peer(struct presence_peers *pp, struct peer *peer,
 static void renew(struct map_node *n, void *arg)
 {
     struct peer *peer = container_of(n, struct peer, by_id);
-    peer->heard_ms = *(const uint64_t *)arg;
+    uint64_t heard_ms = *(const uint64_t *)arg;
+    if (peer->heard_ms < heard_ms)
+        peer->heard_ms = heard_ms;
     peer->filling = false;
 }
 
@@ -323,7 +325,7 @@ int presence_peers_take(struct presence_peers *pp, const struct json *tape,
         return ERR_LIMIT;
     struct taking t = {.pp = pp, .tape = tape, .m = m, .now_ms = now_ms};
     t.peer = n ? container_of(n, struct peer, by_id) : peer_new(pp, m);
-    t.peer->heard_ms = now_ms;
+    t.peer->heard_ms = now_ms; /* no more grace */
     int rc = handlers[m->type](&t);
     *ask_out = t.ask;
     return rc;
