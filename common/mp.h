@@ -68,6 +68,9 @@ struct mp_value {
 MUST_CHECK int mp_read(struct str *in, struct mp_value *v);
 MUST_CHECK int mp_skip(struct str *in);
 
+/* Both: a scalar is read, of anything else the head, and all of it skipped. */
+MUST_CHECK int mp_take(struct str *in, struct mp_value *v);
+
 /* What JavaScript's undefined was written as. */
 bool mp_is_undefined(const struct mp_value *v);
 
