@@ -6,6 +6,8 @@
 #include "common/json_out.h"
 #include "common/mp.h"
 
+enum { TEXT_BYTES = 512 }; /* of data, for which there is room at once */
+
 /* ---- channels ------------------------------------------------------------ */
 
 void wire_classic_base(struct str prefix, struct str nsp, struct buf *out)
@@ -205,6 +207,9 @@ static int read_data(struct str at, struct str nsp,
     struct mp_bins bins = {.n = 0};
     struct buf text;
     buf_init(&text, limits->json_bytes);
+    /* As JSON it is a little longer: what is short does not have to grow. */
+    (void)buf_space(&text, at.len < TEXT_BYTES ? at.len : TEXT_BYTES);
+    buf_clear(&text);
     rc = mp_to_json(&at, &text, limits->depth, &bins);
     if (rc == 0) {
         struct bytes *data = buf_take(&text);

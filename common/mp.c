@@ -411,11 +411,32 @@ int mp_take(struct str *in, struct mp_value *v)
     return mp_skip(in);
 }
 
+/* What most values are: a small number, or short text. */
+static inline bool skip_small(struct str *in)
+{
+    if (in->len == 0)
+        return false;
+    unsigned c = (unsigned char)in->p[0];
+    size_t n = 1;
+    if (c >= 0xA0 && c < 0xC0)
+        n += c & 0x1F;
+    else if (c >= 0x80 && c < 0xE0)
+        return false;
+    if (n > in->len)
+        return false;
+    *in = str_from(*in, n);
+    return true;
+}
+
 int mp_skip(struct str *in)
 {
     uint64_t left = 1;
     while (left > 0) {
         struct mp_value v;
+        if (skip_small(in)) {
+            left--;
+            continue;
+        }
         if (mp_read(in, &v) < 0)
             return ERR_PROTO;
         left--;
