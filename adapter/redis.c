@@ -240,24 +240,6 @@ struct bytes *redis_format(const struct str *argv, size_t argc)
     return b;
 }
 
-struct bytes *redis_format_publish(struct str channel, struct str payload)
-{
-    struct buf b;
-    buf_init(&b, SIZE_MAX);
-    /* All at once, and no more than buf_take leaves as it is. */
-    (void)buf_space(&b, channel.len + payload.len + 64);
-    buf_add(&b, STR("*3\r\n$7\r\nPUBLISH\r\n$"));
-    buf_add_u64(&b, channel.len);
-    buf_add(&b, STR("\r\n"));
-    buf_add(&b, channel);
-    buf_add(&b, STR("\r\n$"));
-    buf_add_u64(&b, payload.len);
-    buf_add(&b, STR("\r\n"));
-    buf_add(&b, payload);
-    buf_add(&b, STR("\r\n"));
-    return buf_take(&b);
-}
-
 static void submit(struct redis *r, struct bytes *command, redis_reply_fn *done,
                    void *arg)
 {

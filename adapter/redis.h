@@ -19,7 +19,7 @@
  * (from Redis 6.2 on, and where CLIENT KILL and CLIENT INFO are allowed).
  *
  * Commands are written by hiredis, but for those that are sent all the time
- * (redis_format_publish). Its reader makes a tree of every reply, with half a
+ * (resp_publish). Its reader makes a tree of every reply, with half a
  * dozen allocations for each message that comes; resp.h reads them in place. */
 #ifndef CONFAB_ADAPTER_REDIS_H
 #define CONFAB_ADAPTER_REDIS_H
@@ -68,8 +68,6 @@ void redis_drop(struct redis *r, const char *reason);
 
 /* The command as bytes, with one reference. */
 struct bytes *redis_format(const struct str *argv, size_t argc);
-/* The same for PUBLISH. */
-struct bytes *redis_format_publish(struct str channel, struct str payload);
 /* Sends it (with a reference of its own); false when not up. Without `done` an
  * error reply is logged. */
 bool redis_send(struct redis *r, struct bytes *command, redis_reply_fn *done,

@@ -1,9 +1,11 @@
 #include "adapter/resp.h"
 
-
 #include <assert.h>
 
-enum { END = 2 /* bytes of \r\n */ };
+enum {
+    END = 2,         /* bytes of \r\n */
+    SAFE_DIGITS = 18 /* as many always fit */
+};
 
 void resp_init(struct resp *r, size_t max_bytes)
 {
@@ -20,6 +22,26 @@ static int refuse(struct resp *r, int rc, const char *why)
 {
     r->why = why;
     return rc;
+}
+
+/* ---- writing ------------------------------------------------------------- */
+
+struct bytes *resp_publish(struct str channel, struct str payload)
+{
+    struct buf b;
+    buf_init(&b, SIZE_MAX);
+    /* All at once, and no more than buf_take leaves as it is. */
+    (void)buf_space(&b, channel.len + payload.len + 64);
+    buf_add(&b, STR("*3\r\n$7\r\nPUBLISH\r\n$"));
+    buf_add_u64(&b, channel.len);
+    buf_add(&b, STR("\r\n"));
+    buf_add(&b, channel);
+    buf_add(&b, STR("\r\n$"));
+    buf_add_u64(&b, payload.len);
+    buf_add(&b, STR("\r\n"));
+    buf_add(&b, payload);
+    buf_add(&b, STR("\r\n"));
+    return buf_take(&b);
 }
 
 /* ---- elements ------------------------------------------------------------ */
@@ -55,7 +77,8 @@ static int read_number(struct resp *r, size_t *at, int64_t *out)
     const char *p = first;
     for (; p < end && *p >= '0' && *p <= '9'; p++) {
         uint64_t digit = (uint64_t)(*p - '0');
-        if ((p > first && v == 0) || v > (max - digit) / 10)
+        if ((p > first && v == 0) ||
+            (p - first >= SAFE_DIGITS && v > (max - digit) / 10))
             return refuse(r, ERR_PROTO, bad);
         v = v * 10 + digit;
     }

@@ -65,4 +65,7 @@ void resp_feed(struct resp *r, struct str data);
  * ERR_LIMIT: the connection is of no more use, `why` says what for. */
 MUST_CHECK int resp_next(struct resp *r, struct redis_reply *out);
 
+/* The command PUBLISH, with one reference. */
+struct bytes *resp_publish(struct str channel, struct str payload);
+
 #endif

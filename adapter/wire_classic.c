@@ -130,17 +130,29 @@ int wire_classic_encode(struct json *tape, struct str uid,
 
 /* ---- reading ------------------------------------------------------------- */
 
+/* 1, or 0 for a key that is no text. */
+static inline int take_key(struct str *in, struct str *key)
+{
+    if (mp_take_short(in, key))
+        return 1;
+    struct mp_value v;
+    int rc = mp_take(in, &v);
+    *key = v.s;
+    return rc < 0 ? rc : v.type == MP_STR;
+}
+
 int wire_scan_map(struct str *in, struct wire_field *fields, size_t n)
 {
     struct mp_value head;
     if (mp_read(in, &head) < 0 || head.type != MP_MAP)
         return ERR_PROTO;
     for (uint32_t i = 0; i < head.count; i++) {
-        struct mp_value key;
-        if (mp_take(in, &key) < 0)
+        struct str key;
+        int text = take_key(in, &key);
+        if (text < 0)
             return ERR_PROTO;
-        for (size_t f = 0; key.type == MP_STR && f < n; f++) {
-            if (str_eq(fields[f].key, key.s))
+        for (size_t f = 0; text > 0 && f < n; f++) {
+            if (str_eq(fields[f].key, key))
                 fields[f].at = *in;
         }
         if (mp_skip(in) < 0)

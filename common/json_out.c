@@ -45,8 +45,7 @@ static bool put_plain(struct buf *b, struct str s)
 {
     uint64_t seen = 0;
     const char *end = s.p + s.len;
-    if (json_plain_run(s.p, end, &seen) < end ||
-        (seen & JSON_EACH_BYTE(0x80)))
+    if (json_plain_run(s.p, end, &seen) < end || (seen & JSON_EACH_BYTE(0x80)))
         return false;
     char *p = buf_space(b, s.len + 2);
     if (!p)

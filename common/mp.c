@@ -38,6 +38,10 @@ void mp_put_bool(struct buf *b, bool v)
 
 void mp_put_int(struct buf *b, int64_t v)
 {
+    if (v >= 0 && v < 128) {
+        buf_addc(b, (char)v);
+        return;
+    }
     msgpack_packer pk = packer(b);
     (void)msgpack_pack_int64(&pk, v);
 }
@@ -54,8 +58,19 @@ void mp_put_double(struct buf *b, double v)
     (void)msgpack_pack_double(&pk, v);
 }
 
+/* Most are short: head and text at once. */
 void mp_put_str(struct buf *b, struct str s)
 {
+    if (s.len < 32) {
+        char *p = buf_space(b, 1 + s.len);
+        if (!p)
+            return;
+        *p = (char)(0xA0 | s.len);
+        if (s.len > 0)
+            memcpy(p + 1, s.p, s.len);
+        buf_commit(b, 1 + s.len);
+        return;
+    }
     msgpack_packer pk = packer(b);
     (void)msgpack_pack_str(&pk, s.len);
     (void)msgpack_pack_str_body(&pk, s.p, s.len);
@@ -214,7 +229,8 @@ static uint32_t put_node(struct writer *w, uint32_t node)
         put_scalar(w->out, w->j, node, &w->scratch);
     if (map || n->type == JSON_ARRAY) {
         assert(w->depth < JSON_DEPTH_MAX);
-        w->open[w->depth++] = (struct open){.end = n->next, .omits = omitted > 0};
+        w->open[w->depth++] =
+            (struct open){.end = n->next, .omits = omitted > 0};
     }
     return node + 1;
 }
@@ -414,17 +430,12 @@ int mp_take(struct str *in, struct mp_value *v)
 /* What most values are: a small number, or short text. */
 static inline bool skip_small(struct str *in)
 {
-    if (in->len == 0)
+    struct str text;
+    if (mp_take_short(in, &text))
+        return true;
+    if (in->len == 0 || (unsigned char)(in->p[0] ^ 0x80) < 0x60)
         return false;
-    unsigned c = (unsigned char)in->p[0];
-    size_t n = 1;
-    if (c >= 0xA0 && c < 0xC0)
-        n += c & 0x1F;
-    else if (c >= 0x80 && c < 0xE0)
-        return false;
-    if (n > in->len)
-        return false;
-    *in = str_from(*in, n);
+    *in = str_from(*in, 1);
     return true;
 }
 

@@ -140,10 +140,23 @@ static void numbers_are_written_in_one_way(void **state)
     assert_reads(":0\r\n:9223372036854775807\r\n:-9223372036854775808\r\n",
                  "0 9223372036854775807 -9223372036854775808 ");
     static const char *const bad[] = {
-        ":\r\n",   ":-\r\n",  ":-0\r\n", ":01\r\n", ":+1\r\n", ": 1\r\n",
-        ":1 \r\n", ":1\rx",   ":1\n",    ":abc",    "$\r\n",   "$x",
-        "*\r\n",   "*1\n\r",  ":9223372036854775808\r\n",
-        "$99999999999999999999\r\n", ":-9223372036854775809\r\n",
+        ":\r\n",
+        ":-\r\n",
+        ":-0\r\n",
+        ":01\r\n",
+        ":+1\r\n",
+        ": 1\r\n",
+        ":1 \r\n",
+        ":1\rx",
+        ":1\n",
+        ":abc",
+        "$\r\n",
+        "$x",
+        "*\r\n",
+        "*1\n\r",
+        ":9223372036854775808\r\n",
+        "$99999999999999999999\r\n",
+        ":-9223372036854775809\r\n",
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_refuses(bad[i], ERR_PROTO, "a number that is none");
@@ -222,6 +235,19 @@ static void what_is_complete_is_not_copied(void **state)
     assert_int_equal(resp.kept.len, 3);
 }
 
+static void publishing_is_a_command_of_three_texts(void **state)
+{
+    (void)state;
+    struct bytes *b = resp_publish(STR("c#/#"), STR("a\r\n"));
+    assert_true(str_eq(bytes_str(b), STR("*3\r\n$7\r\nPUBLISH\r\n$4\r\n"
+                                         "c#/#\r\n$3\r\na\r\n\r\n")));
+    bytes_unref(b);
+    b = resp_publish(STR(""), STR(""));
+    assert_true(str_eq(bytes_str(b), STR("*3\r\n$7\r\nPUBLISH\r\n$0\r\n"
+                                         "\r\n$0\r\n\r\n")));
+    bytes_unref(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +264,7 @@ int main(void)
         cmocka_unit_test_teardown(lines_are_bounded_even_when_they_are_complete,
                                   teardown),
         cmocka_unit_test_teardown(what_is_complete_is_not_copied, teardown),
+        cmocka_unit_test(publishing_is_a_command_of_three_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
