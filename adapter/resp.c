@@ -65,23 +65,35 @@ static int read_line(struct resp *r, size_t *at, struct str *line)
     return 1;
 }
 
-/* The only way to write it: no zeros in front, no -0. */
+/* Where the digits end; NULL: they are more than `max`, or begin with a zero
+ * that could be left out. */
+static const char *read_digits(const char *p, const char *end, uint64_t max,
+                               uint64_t *out)
+{
+    const char *first = p;
+    uint64_t v = 0;
+    for (; p < end && *p >= '0' && *p <= '9'; p++) {
+        uint64_t digit = (uint64_t)(*p - '0');
+        if (p > first && v == 0)
+            return NULL;
+        if (p - first >= SAFE_DIGITS && v > (max - digit) / 10)
+            return NULL;
+        v = v * 10 + digit;
+    }
+    *out = v;
+    return p;
+}
+
 static int read_number(struct resp *r, size_t *at, int64_t *out)
 {
     static const char bad[] = "a number that is none";
     const char *first = r->in.p + *at + 1, *end = r->in.p + r->in.len;
     bool negative = first < end && *first == '-';
     first += negative;
-    const uint64_t max = (uint64_t)INT64_MAX + negative;
-    uint64_t v = 0;
-    const char *p = first;
-    for (; p < end && *p >= '0' && *p <= '9'; p++) {
-        uint64_t digit = (uint64_t)(*p - '0');
-        if ((p > first && v == 0) ||
-            (p - first >= SAFE_DIGITS && v > (max - digit) / 10))
-            return refuse(r, ERR_PROTO, bad);
-        v = v * 10 + digit;
-    }
+    uint64_t v;
+    const char *p = read_digits(first, end, (uint64_t)INT64_MAX + negative, &v);
+    if (!p)
+        return refuse(r, ERR_PROTO, bad);
     if (p == end)
         return 0;
     if (*p != '\r' || p == first || (negative && v == 0))

@@ -4,6 +4,7 @@
 #define CONFAB_COMMON_JSON_SCAN_H
 
 #include <endian.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
