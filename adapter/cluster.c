@@ -119,6 +119,12 @@ static void on_message(void *owner, struct str pattern, struct str channel,
         channels_receive_pattern(c, pattern, channel, payload);
         return;
     }
+    /* P#, with which all channels of rooms begin and no others. */
+    if (str_starts(channel, c->prefix) && channel.len > c->prefix.len &&
+        channel.p[c->prefix.len] == '#') {
+        channels_receive(c, channel, payload);
+        return;
+    }
     struct map_node *n = map_get(&c->by_channel, channel);
     if (n) {
         struct request_channel *ch =

@@ -233,8 +233,7 @@ void publisher_publish(struct publisher *p, struct str channel,
         lose_new(p, kind, M_LOST_UNFIT, "too-large", payload.len);
         return;
     }
-    struct str argv[] = {STR("PUBLISH"), channel, payload};
-    struct bytes *b = redis_format(argv, 3);
+    struct bytes *b = resp_publish(channel, payload);
     if (publish_queue_count(&p->queue) == 0 && may_send(p, b->len))
         send_out(p, b, kind);
     else

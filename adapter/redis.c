@@ -19,10 +19,6 @@ enum {
     IDLE_MS = 5000,
     REPLY_MS = 10000,
     BYE_MS = 500,
-    ELEMENTS_MAX = 1024, /* of one array in a reply */
-    /* Of what is no bulk: the reader searches it from its beginning for its
-     * end with every byte that comes. */
-    LINE_MAX_BYTES = 16 * 1024,
     REASON_MAX = 160,
     SELF_MAX = 64, /* of a client's id or address, as Redis writes them */
     LOGS_PER_MINUTE = 4,
@@ -53,14 +49,6 @@ struct pending {
     uint32_t bytes;
 };
 
-/* The reader's counts changed their type with its first stable version. */
-#if HIREDIS_MAJOR >= 1
-typedef size_t reader_count;
-#else
-typedef int reader_count;
-#endif
-typedef void *create_array_fn(const redisReadTask *task, reader_count n);
-
 struct redis {
     struct loop *loop;
     struct resolver *resolver;
@@ -74,11 +62,7 @@ struct redis {
 
     struct resolver_query *query;
     struct stream *stream;
-    redisReader *reader;
-    redisReplyObjectFunctions make; /* the reader's, with bounded arrays */
-    create_array_fn *make_array;
-    size_t partial; /* bytes of the reply that is still incomplete */
-    bool too_many;  /* an array announced more elements than are allowed */
+    struct resp resp;
 
     struct pending *fifo; /* ring; `cap` is a power of two */
     uint32_t first, count, cap;
@@ -190,11 +174,8 @@ static void let_go(struct redis *r)
         resolver_cancel(r->query);
     if (r->stream)
         stream_abort(r->stream);
-    if (r->reader)
-        redisReaderFree(r->reader);
     r->query = NULL;
     r->stream = NULL;
-    r->reader = NULL;
 }
 
 /* What lasted is worth a line each time it ends, what fails again and again is
@@ -300,56 +281,6 @@ static void ignore_reply(void *arg, const struct redis_reply *reply)
 
 /* ---- replies ------------------------------------------------------------- */
 
-/* A header may announce any number of elements, for which the reader would
- * reserve memory at once. */
-static void *create_array(const redisReadTask *task, reader_count n)
-{
-    struct redis *r = task->privdata;
-    r->too_many = n > ELEMENTS_MAX;
-    return r->too_many ? NULL : r->make_array(task, n);
-}
-
-static redisReader *make_reader(struct redis *r)
-{
-    redisReader *reader = redisReaderCreate();
-    assert(reader);
-    r->make = *reader->fn;
-    r->make_array = r->make.createArray;
-    r->make.createArray = create_array;
-    reader->fn = &r->make;
-    reader->privdata = r;
-    /* What an idle connection keeps. */
-    reader->maxbuf = LOOP_READ_BYTES;
-    return reader;
-}
-
-static struct redis_reply view(const redisReply *in)
-{
-    struct redis_reply out = {.type = REPLY_TEXT, .text = STR("")};
-    switch (in->type) {
-    case REDIS_REPLY_NIL:
-        out.type = REPLY_NIL;
-        break;
-    case REDIS_REPLY_INTEGER:
-        out.type = REPLY_INTEGER;
-        out.integer = in->integer;
-        break;
-    case REDIS_REPLY_ARRAY:
-        out.type = REPLY_ARRAY;
-        break;
-    case REDIS_REPLY_ERROR:
-        out.type = REPLY_ERROR;
-        out.text = (struct str){in->str, in->len};
-        break;
-    default:
-        /* Containers of later protocols have none. */
-        if (in->str)
-            out.text = (struct str){in->str, in->len};
-        break;
-    }
-    return out;
-}
-
 static void lose_bad(struct redis *r, const char *reason)
 {
     metrics_add(M_REDIS_BAD, 1);
@@ -371,18 +302,9 @@ static bool deliver(struct redis *r, const struct redis_reply *reply)
     return true;
 }
 
-static void on_reply(struct redis *r, const redisReply *in)
+static void on_reply(struct redis *r, const struct redis_reply *reply)
 {
-    struct redis_reply items[REDIS_ITEMS_MAX];
-    struct redis_reply reply = view(in);
-    if (reply.type == REPLY_ARRAY) {
-        reply.items = items;
-        while (reply.n < in->elements && reply.n < REDIS_ITEMS_MAX) {
-            items[reply.n] = view(in->element[reply.n]);
-            reply.n++;
-        }
-    }
-    if (deliver(r, &reply))
+    if (deliver(r, reply))
         return;
     if (r->count == 0) {
         lose_bad(r, "a reply that nobody asked for");
@@ -390,51 +312,29 @@ static void on_reply(struct redis *r, const redisReply *in)
     }
     struct pending p = take(r);
     if (p.done)
-        p.done(p.arg, &reply);
-    else if (reply.type == REPLY_ERROR &&
+        p.done(p.arg, reply);
+    else if (reply->type == REPLY_ERROR &&
              log_allow(&r->error_gate, r->heard_ms, LOGS_PER_MINUTE))
         log_warn("redis_error", "role=%s reply=%s", r->settings.role,
-                 log_safe(reply.text));
+                 log_safe(reply->text));
 }
 
-/* The reader keeps an incomplete reply, however large it says it is. A complete
- * one that is somewhat larger is the business of its receiver. */
-static void check_partial(struct redis *r)
-{
-    const struct redisReader *reader = r->reader;
-    size_t left = reader->len - reader->pos;
-    if (r->partial > (size_t)r->settings.max_bytes + LOOP_READ_BYTES)
-        lose_bad(r, "a message that is larger than allowed");
-    else if (left > LINE_MAX_BYTES &&
-             !memchr(reader->buf + reader->pos, '\n', LINE_MAX_BYTES))
-        lose_bad(r, "a line that is longer than allowed");
-}
-
+/* Whoever is called may lose the connection, and still look at the reply: what
+ * was read of it goes with the next attempt. */
 static void on_data(struct stream *s, void *owner, struct str data)
 {
     struct redis *r = owner;
     r->heard_ms = loop_now(r->loop);
-    r->partial += data.len;
-    if (redisReaderFeed(r->reader, data.p, data.len) != REDIS_OK) {
-        lose_bad(r, r->reader->errstr);
-        return;
-    }
+    resp_feed(&r->resp, data);
     while (r->stream == s) {
-        void *reply = NULL;
-        r->too_many = false;
-        if (redisReaderGetReply(r->reader, &reply) != REDIS_OK) {
-            lose_bad(r, r->too_many ? "an array that is larger than allowed"
-                                    : r->reader->errstr);
+        struct redis_reply reply;
+        int rc = resp_next(&r->resp, &reply);
+        if (rc < 0)
+            lose_bad(r, r->resp.why);
+        if (rc <= 0)
             return;
-        }
-        if (!reply)
-            break;
-        r->partial = r->reader->len - r->reader->pos;
-        on_reply(r, reply);
-        freeReplyObject(reply);
+        on_reply(r, &reply);
     }
-    if (r->stream == s)
-        check_partial(r);
 }
 
 /* ---- connecting ---------------------------------------------------------- */
@@ -520,8 +420,6 @@ static void on_connect(struct stream *s, void *owner)
     struct redis *r = owner;
     const struct redis_url *url = r->settings.url;
     set_state(r, GREETING);
-    r->reader = make_reader(r);
-    r->partial = 0;
     if (url->password && url->user) {
         struct str auth[] = {STR("AUTH"), str_of(url->user),
                              str_of(url->password)};
@@ -569,6 +467,9 @@ static void on_address(void *arg, const struct sockaddr *addr, socklen_t len,
 
 static void start(struct redis *r)
 {
+    resp_fini(&r->resp);
+    /* What is complete when it comes is never more than one read larger. */
+    resp_init(&r->resp, (size_t)r->settings.max_bytes + LOOP_READ_BYTES);
     set_state(r, RESOLVING);
     struct resolver_query *q =
         resolver_find(r->resolver, r->settings.url->host, r->settings.url->port,
@@ -615,6 +516,7 @@ static void on_timer(struct timer *t)
 static void destroy(struct loop_task *t)
 {
     struct redis *r = container_of(t, struct redis, reap);
+    resp_fini(&r->resp);
     mem_free(r->fifo);
     mem_free(r->client_name);
     mem_free(r);

@@ -16,11 +16,16 @@
  * a connection is lost have perhaps been executed: nothing is sent again. And
  * none of them is executed any more once the next connection is up: its first
  * command ends the lost one, of which Redis may not know yet that it is lost
- * (from Redis 6.2 on, and where CLIENT KILL and CLIENT INFO are allowed). */
+ * (from Redis 6.2 on, and where CLIENT KILL and CLIENT INFO are allowed).
+ *
+ * Commands are written by hiredis, but for those that are sent all the time
+ * (resp_publish). Its reader makes a tree of every reply, with half a
+ * dozen allocations for each message that comes; resp.h reads them in place. */
 #ifndef CONFAB_ADAPTER_REDIS_H
 #define CONFAB_ADAPTER_REDIS_H
 
 #include "adapter/redis_url.h"
+#include "adapter/resp.h"
 #include "common/bytes.h"
 #include "common/resolver.h"
 
@@ -43,24 +48,7 @@ struct redis_settings {
     uint32_t max_bytes;          /* of one reply or message */
 };
 
-enum redis_reply_type {
-    REPLY_NIL,
-    REPLY_TEXT,
-    REPLY_INTEGER,
-    REPLY_ARRAY,
-    REPLY_ERROR,
-};
-
-/* Arrays show their first REDIS_ITEMS_MAX elements; arrays in arrays none. */
-enum { REDIS_ITEMS_MAX = 8, REDIS_ARGS_MAX = 8 };
-
-struct redis_reply {
-    enum redis_reply_type type;
-    int64_t integer;
-    struct str text;
-    const struct redis_reply *items;
-    size_t n;
-};
+enum { REDIS_ARGS_MAX = 8 };
 
 /* NULL: the connection was lost first. */
 typedef void redis_reply_fn(void *arg, const struct redis_reply *reply);

@@ -6,6 +6,8 @@
 #include "common/json_out.h"
 #include "common/mp.h"
 
+enum { TEXT_BYTES = 512 }; /* of data, for which there is room at once */
+
 /* ---- channels ------------------------------------------------------------ */
 
 void wire_classic_base(struct str prefix, struct str nsp, struct buf *out)
@@ -55,6 +57,16 @@ bool wire_classic_room(struct str base, struct str channel, struct str *room)
 
 /* ---- writing ------------------------------------------------------------- */
 
+/* What is the same in every message, as it stands there: heads of texts and of
+ * a map, and the number of PACKET_EVENT. */
+#define FIXSTR_3 "\xA3"
+#define FIXSTR_4 "\xA4"
+#define FIXSTR_5 "\xA5"
+#define FIXSTR_6 "\xA6"
+#define MAP_OF_3 "\x83"
+#define EVENT "\x02"
+_Static_assert(PACKET_EVENT == 2, "as it is written");
+
 bool wire_parse_number(struct json *tape, struct str text)
 {
     return json_parse(tape, text, (struct json_limits){1, 1}) == 0 &&
@@ -82,12 +94,9 @@ int wire_put_packet(struct json *tape, const struct packet *p, struct buf *out)
     if (json_parse(tape, bytes_str(p->data), limits) < 0 ||
         json_type(tape, 0) != JSON_ARRAY)
         return ERR_PROTO;
-    mp_put_map(out, 3);
-    mp_put_str(out, STR("type"));
-    mp_put_int(out, PACKET_EVENT);
-    mp_put_str(out, STR("data"));
+    buf_add(out, STR(MAP_OF_3 FIXSTR_4 "type" EVENT FIXSTR_4 "data"));
     mp_put_json(out, tape, 0, p->bins, p->n_bins);
-    mp_put_str(out, STR("nsp"));
+    buf_add(out, STR(FIXSTR_3 "nsp"));
     mp_put_str(out, p->nsp);
     return 0;
 }
@@ -95,12 +104,11 @@ int wire_put_packet(struct json *tape, const struct packet *p, struct buf *out)
 void wire_put_opts(struct json *tape, const struct broadcast *b,
                    struct buf *out)
 {
-    mp_put_map(out, 3);
-    mp_put_str(out, STR("rooms"));
+    buf_add(out, STR(MAP_OF_3 FIXSTR_5 "rooms"));
     wire_put_names(tape, b->rooms, b->n_rooms, b->number_rooms, out);
-    mp_put_str(out, STR("except"));
+    buf_add(out, STR(FIXSTR_6 "except"));
     wire_put_names(tape, b->except, b->n_except, b->number_except, out);
-    mp_put_str(out, STR("flags"));
+    buf_add(out, STR(FIXSTR_5 "flags"));
 }
 
 int wire_classic_encode(struct json *tape, struct str uid,
@@ -122,18 +130,29 @@ int wire_classic_encode(struct json *tape, struct str uid,
 
 /* ---- reading ------------------------------------------------------------- */
 
+/* 1, or 0 for a key that is no text. */
+static inline int take_key(struct str *in, struct str *key)
+{
+    if (mp_take_short(in, key))
+        return 1;
+    struct mp_value v;
+    int rc = mp_take(in, &v);
+    *key = v.s;
+    return rc < 0 ? rc : v.type == MP_STR;
+}
+
 int wire_scan_map(struct str *in, struct wire_field *fields, size_t n)
 {
     struct mp_value head;
     if (mp_read(in, &head) < 0 || head.type != MP_MAP)
         return ERR_PROTO;
     for (uint32_t i = 0; i < head.count; i++) {
-        struct str key_at = *in;
-        struct mp_value key;
-        if (mp_skip(in) < 0 || mp_read(&key_at, &key) < 0)
+        struct str key;
+        int text = take_key(in, &key);
+        if (text < 0)
             return ERR_PROTO;
-        for (size_t f = 0; key.type == MP_STR && f < n; f++) {
-            if (str_eq(fields[f].key, key.s))
+        for (size_t f = 0; text > 0 && f < n; f++) {
+            if (str_eq(fields[f].key, key))
                 fields[f].at = *in;
         }
         if (mp_skip(in) < 0)
@@ -200,6 +219,9 @@ static int read_data(struct str at, struct str nsp,
     struct mp_bins bins = {.n = 0};
     struct buf text;
     buf_init(&text, limits->json_bytes);
+    /* As JSON it is a little longer: what is short does not have to grow. */
+    (void)buf_space(&text, at.len < TEXT_BYTES ? at.len : TEXT_BYTES);
+    buf_clear(&text);
     rc = mp_to_json(&at, &text, limits->depth, &bins);
     if (rc == 0) {
         struct bytes *data = buf_take(&text);
@@ -314,8 +336,7 @@ static int read_uid(struct str *in, struct str *uid, uint32_t *n)
     if (mp_read(in, &v) < 0 || v.type != MP_ARRAY || v.count < 3)
         return ERR_PROTO;
     *n = v.count;
-    struct str at = *in;
-    if (mp_skip(in) < 0 || mp_read(&at, &v) < 0)
+    if (mp_take(in, &v) < 0)
         return ERR_PROTO;
     *uid = v.type == MP_STR ? v.s : STR("");
     return 0;

@@ -45,7 +45,7 @@ static void grow(struct buf *b, size_t need)
     set_cap(b, cap);
 }
 
-char *buf_space(struct buf *b, size_t n)
+char *buf_more(struct buf *b, size_t n)
 {
     /* What follows a piece that was left out would not make sense. */
     if (b->full || n > b->max - b->len) {
@@ -67,26 +67,6 @@ void buf_truncate(struct buf *b, size_t len)
 {
     assert(len <= b->len);
     b->len = len;
-}
-
-void buf_add(struct buf *b, struct str s)
-{
-    if (s.len == 0)
-        return;
-    char *p = buf_space(b, s.len);
-    if (!p)
-        return;
-    memcpy(p, s.p, s.len);
-    b->len += s.len;
-}
-
-void buf_addc(struct buf *b, char c)
-{
-    char *p = buf_space(b, 1);
-    if (!p)
-        return;
-    *p = c;
-    b->len++;
 }
 
 /* Writes the digits so that they end before `end`; returns their start. */
@@ -129,8 +109,10 @@ void buf_fmt(struct buf *b, const char *fmt, ...)
     char *p = buf_space(b, (size_t)n);
     if (!p)
         return;
-    if (b->cap - b->len == (size_t)n)
+    if (b->cap - b->len == (size_t)n) {
         set_cap(b, b->cap + 1);
+        b->cap--;
+    }
     va_start(ap, fmt);
     (void)vsnprintf(b->b->p + b->len, (size_t)n + 1, fmt, ap);
     va_end(ap);

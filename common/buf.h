@@ -20,8 +20,8 @@ void buf_fini(struct buf *b);
 /* Empties it and keeps the storage. */
 void buf_clear(struct buf *b);
 
-void buf_add(struct buf *b, struct str s);
-void buf_addc(struct buf *b, char c);
+static inline void buf_add(struct buf *b, struct str s);
+static inline void buf_addc(struct buf *b, char c);
 void buf_add_u64(struct buf *b, uint64_t n);
 void buf_add_i64(struct buf *b, int64_t n);
 /* printf into the buffer; for cold paths. */
@@ -29,7 +29,7 @@ void buf_fmt(struct buf *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* Room for `n` bytes at the end, not yet counted; NULL when past the ceiling.
  * Follow with buf_commit of what was written. */
-char *buf_space(struct buf *b, size_t n);
+static inline char *buf_space(struct buf *b, size_t n);
 void buf_commit(struct buf *b, size_t n);
 /* Cuts the content to its first `len` bytes. */
 void buf_truncate(struct buf *b, size_t len);
@@ -47,5 +47,35 @@ static inline struct str buf_str(const struct buf *b)
 
 /* The content as bytes with one reference (head 0, text); empties b. */
 struct bytes *buf_take(struct buf *b);
+
+/* ---- what is inlined ----------------------------------------------------- */
+
+/* buf_space where there may be none yet. */
+char *buf_more(struct buf *b, size_t n);
+
+static inline char *buf_space(struct buf *b, size_t n)
+{
+    if (b->full || !b->b || n > b->cap - b->len)
+        return buf_more(b, n);
+    return b->b->p + b->len;
+}
+
+static inline void buf_add(struct buf *b, struct str s)
+{
+    char *p = s.len > 0 ? buf_space(b, s.len) : NULL;
+    if (!p)
+        return;
+    memcpy(p, s.p, s.len);
+    b->len += s.len;
+}
+
+static inline void buf_addc(struct buf *b, char c)
+{
+    char *p = buf_space(b, 1);
+    if (!p)
+        return;
+    *p = c;
+    b->len++;
+}
 
 #endif

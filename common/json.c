@@ -1,8 +1,8 @@
 #include "common/json.h"
 
 #include <assert.h>
-#include <endian.h>
 
+#include "common/json_scan.h"
 #include "common/mem.h"
 #include "common/utf8.h"
 
@@ -97,43 +97,6 @@ static inline bool push(struct parser *ps, enum json_type type, bool escaped,
     return true;
 }
 
-#define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
-
-/* Marks (0x80) the bytes of a word that need a look: quote, backslash and
- * control characters. Swapping 0x20 with 0x22 puts the quote right behind the
- * control characters, so that one comparison finds both. The lowest mark is
- * right; the ones above it may not be, as the subtractions borrow. */
-static inline uint64_t marks(uint64_t w)
-{
-    uint64_t slash = w ^ EACH_BYTE('\\');
-    uint64_t m = (w ^ EACH_BYTE(0x02)) - EACH_BYTE(0x21);
-    m = (m & ~w) | ((slash - EACH_BYTE(1)) & ~slash);
-    return m & EACH_BYTE(0x80);
-}
-
-/* Position of the next byte that needs a look, or the end. ORs what it passes
- * over into `*seen`, eight bytes side by side. */
-static inline const char *plain_run(const struct parser *ps, const char *p,
-                                    uint64_t *seen)
-{
-    uint64_t w;
-    while (ps->end - p >= (ptrdiff_t)sizeof(w)) {
-        memcpy(&w, p, sizeof(w));
-        *seen |= w;
-        uint64_t m = marks(le64toh(w));
-        if (m)
-            return p + (__builtin_ctzll(m) >> 3);
-        p += sizeof(w);
-    }
-    for (; p < ps->end; p++) {
-        unsigned char c = (unsigned char)*p;
-        if (c < 0x20 || c == '"' || c == '\\')
-            break;
-        *seen |= c;
-    }
-    return p;
-}
-
 static int hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
@@ -189,7 +152,7 @@ static inline const char *scan_string(struct parser *ps, const char *p)
     bool escaped = false;
     p++;
     for (;;) {
-        p = plain_run(ps, p, &seen);
+        p = json_plain_run(p, ps->end, &seen);
         char c = peek(ps, p);
         if (c == '"')
             break;
@@ -201,7 +164,7 @@ static inline const char *scan_string(struct parser *ps, const char *p)
             return NULL;
     }
     /* `seen` may include bytes behind the quote; that only costs a check. */
-    if ((seen & EACH_BYTE(0x80)) &&
+    if ((seen & JSON_EACH_BYTE(0x80)) &&
         !utf8_valid((struct str){from, (size_t)(p - from)}))
         return fail(ps, ERR_PROTO, bad_utf8(from, p));
     p++;

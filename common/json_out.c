@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/json_scan.h"
 #include "common/utf8.h"
 
 static bool needs_escape(char c)
@@ -39,8 +40,27 @@ static void put_escaped(struct buf *b, struct str s)
     }
 }
 
+/* True when it is written: most are ASCII, and nothing is escaped. */
+static bool put_plain(struct buf *b, struct str s)
+{
+    uint64_t seen = 0;
+    const char *end = s.p + s.len;
+    if (json_plain_run(s.p, end, &seen) < end || (seen & JSON_EACH_BYTE(0x80)))
+        return false;
+    char *p = buf_space(b, s.len + 2);
+    if (!p)
+        return true;
+    *p++ = '"';
+    memcpy(p, s.p, s.len);
+    p[s.len] = '"';
+    buf_commit(b, s.len + 2);
+    return true;
+}
+
 void json_out_string(struct buf *b, struct str s)
 {
+    if (s.len > 0 && put_plain(b, s))
+        return;
     buf_addc(b, '"');
     if (utf8_valid(s)) {
         put_escaped(b, s);

@@ -38,6 +38,10 @@ void mp_put_bool(struct buf *b, bool v)
 
 void mp_put_int(struct buf *b, int64_t v)
 {
+    if (v >= 0 && v < 128) {
+        buf_addc(b, (char)v);
+        return;
+    }
     msgpack_packer pk = packer(b);
     (void)msgpack_pack_int64(&pk, v);
 }
@@ -54,8 +58,19 @@ void mp_put_double(struct buf *b, double v)
     (void)msgpack_pack_double(&pk, v);
 }
 
+/* Most are short: head and text at once. */
 void mp_put_str(struct buf *b, struct str s)
 {
+    if (s.len < 32) {
+        char *p = buf_space(b, 1 + s.len);
+        if (!p)
+            return;
+        *p = (char)(0xA0 | s.len);
+        if (s.len > 0)
+            memcpy(p + 1, s.p, s.len);
+        buf_commit(b, 1 + s.len);
+        return;
+    }
     msgpack_packer pk = packer(b);
     (void)msgpack_pack_str(&pk, s.len);
     (void)msgpack_pack_str_body(&pk, s.p, s.len);
@@ -148,21 +163,26 @@ static void put_scalar(struct buf *b, const struct json *j, uint32_t node,
  * Node.js server that sends the object on. */
 static const struct str proto_key = STR_INIT("__proto__");
 
+static inline bool is_proto_key(const struct json *j, uint32_t node)
+{
+    const struct json_node *n = &j->nodes[node];
+    return n->end - n->start >= proto_key.len + 2 &&
+           json_string_eq(j, node, proto_key);
+}
+
 static uint32_t count_proto_keys(const struct json *j, uint32_t object)
 {
-    uint32_t n = 0;
-    uint32_t key = json_first(j, object);
-    while (key != JSON_NONE) {
-        n += json_string_eq(j, key, proto_key);
-        key = json_next(j, object, key + 1);
-    }
+    uint32_t n = 0, end = j->nodes[object].next;
+    for (uint32_t key = object + 1; key < end; key = j->nodes[key + 1].next)
+        n += is_proto_key(j, key);
     return n;
 }
 
 /* A container that is being written. */
 struct open {
     uint32_t end; /* node behind it */
-    bool map, value_next;
+    bool omits;   /* a map that is to be searched for keys to leave out */
+    bool value_next;
 };
 
 struct writer {
@@ -179,10 +199,10 @@ static bool is_left_out(struct writer *w, uint32_t node)
 {
     while (w->depth > 0 && w->open[w->depth - 1].end == node)
         w->depth--;
-    if (w->depth == 0 || !w->open[w->depth - 1].map)
+    if (w->depth == 0 || !w->open[w->depth - 1].omits)
         return false;
     struct open *o = &w->open[w->depth - 1];
-    if (!o->value_next && json_string_eq(w->j, node, proto_key))
+    if (!o->value_next && is_proto_key(w->j, node))
         return true;
     o->value_next = !o->value_next;
     return false;
@@ -200,15 +220,17 @@ static uint32_t put_node(struct writer *w, uint32_t node)
         mp_put_bin(w->out, bytes_str(w->bins[bin]));
         return n->next;
     }
+    uint32_t omitted = map ? count_proto_keys(w->j, node) : 0;
     if (map)
-        mp_put_map(w->out, n->count - count_proto_keys(w->j, node));
+        mp_put_map(w->out, n->count - omitted);
     else if (n->type == JSON_ARRAY)
         mp_put_array(w->out, n->count);
     else
         put_scalar(w->out, w->j, node, &w->scratch);
     if (map || n->type == JSON_ARRAY) {
         assert(w->depth < JSON_DEPTH_MAX);
-        w->open[w->depth++] = (struct open){.end = n->next, .map = map};
+        w->open[w->depth++] =
+            (struct open){.end = n->next, .omits = omitted > 0};
     }
     return node + 1;
 }
@@ -395,11 +417,37 @@ int mp_read(struct str *in, struct mp_value *v)
     return read_wide(in, c, v);
 }
 
+int mp_take(struct str *in, struct mp_value *v)
+{
+    struct str head = *in;
+    int rc = mp_read(in, v);
+    if (rc < 0 || (v->type != MP_ARRAY && v->type != MP_MAP) || v->count == 0)
+        return rc;
+    *in = head;
+    return mp_skip(in);
+}
+
+/* What most values are: a small number, or short text. */
+static inline bool skip_small(struct str *in)
+{
+    struct str text;
+    if (mp_take_short(in, &text))
+        return true;
+    if (in->len == 0 || (unsigned char)(in->p[0] ^ 0x80) < 0x60)
+        return false;
+    *in = str_from(*in, 1);
+    return true;
+}
+
 int mp_skip(struct str *in)
 {
     uint64_t left = 1;
     while (left > 0) {
         struct mp_value v;
+        if (skip_small(in)) {
+            left--;
+            continue;
+        }
         if (mp_read(in, &v) < 0)
             return ERR_PROTO;
         left--;

@@ -68,6 +68,22 @@ struct mp_value {
 MUST_CHECK int mp_read(struct str *in, struct mp_value *v);
 MUST_CHECK int mp_skip(struct str *in);
 
+/* Both: a scalar is read, of anything else the head, and all of it skipped. */
+MUST_CHECK int mp_take(struct str *in, struct mp_value *v);
+
+/* The same for text of less than 32 bytes alone; false when the next value is
+ * something else. */
+static inline bool mp_take_short(struct str *in, struct str *text)
+{
+    unsigned c = in->len > 0 ? (unsigned char)in->p[0] : 0;
+    size_t n = c & 0x1F;
+    if ((c & 0xE0) != 0xA0 || n >= in->len)
+        return false;
+    *text = (struct str){in->p + 1, n};
+    *in = str_from(*in, 1 + n);
+    return true;
+}
+
 /* What JavaScript's undefined was written as. */
 bool mp_is_undefined(const struct mp_value *v);
 
