@@ -16,6 +16,7 @@ enum {
     LINGER_MS = 30000, /* as the official server waits for the peer's close */
     POOL_MAX = 32,
     CONTROL_MAX = 125,
+    QUICK_MAX = 4096, /* of a payload that is unmasked on the stack */
     CODE_PROTOCOL = 1002,
     CODE_UTF8 = 1007, /* and other content that cannot be read */
     CODE_TOO_BIG = 1009,
@@ -425,6 +426,65 @@ static void frame_chunk(struct websocket *ws, struct rx *rx,
         on_control(ws, f->opcode, (struct str){rx->control, rx->control_len});
 }
 
+/* Unmasks `masked` into `out`; returns all its bytes, ORed eight side by side.
+ */
+static uint64_t unmask(struct str masked, const char key[4], char *out)
+{
+    uint64_t seen = 0, mask, word;
+    memcpy(&mask, key, 4);
+    memcpy((char *)&mask + 4, key, 4);
+    size_t i = 0;
+    for (; masked.len - i >= sizeof(word); i += sizeof(word)) {
+        memcpy(&word, masked.p + i, sizeof(word));
+        word ^= mask;
+        seen |= word;
+        memcpy(out + i, &word, sizeof(word));
+    }
+    for (; i < masked.len; i++) {
+        out[i] = (char)(masked.p[i] ^ key[i & 3]);
+        seen |= (unsigned char)out[i];
+    }
+    return seen;
+}
+
+/* Size of the header of a frame that is a message of its own, masked, not
+ * compressed, short, well-formed and all there; otherwise 0. */
+static size_t quick_head(const struct websocket *ws, struct str data,
+                         size_t *len)
+{
+    const unsigned char *p = (const unsigned char *)data.p;
+    if (data.len < 7 || (p[0] != 0x81 && p[0] != 0x82) || p[1] < 0x81)
+        return 0;
+    size_t head = 6;
+    *len = p[1] & 0x7f;
+    if (*len >= 126) {
+        if (*len == 127)
+            return 0;
+        head = 8;
+        *len = (size_t)p[2] << 8 | p[3];
+        if (*len < 126 || *len > QUICK_MAX)
+            return 0;
+    }
+    return *len > ws->limits->message_bytes || data.len < head + *len ? 0
+                                                                      : head;
+}
+
+/* One such frame, without wslay; returns what follows it. */
+static struct str quick_frame(struct websocket *ws, struct str data,
+                              size_t head, size_t len)
+{
+    char payload[QUICK_MAX];
+    bool binary = data.p[0] == (char)0x82;
+    struct str message = {payload, len};
+    uint64_t seen =
+        unmask((struct str){data.p + head, len}, data.p + head - 4, payload);
+    if (!binary && (seen & 0x8080808080808080U) && !utf8_valid(message))
+        end_by_peer(ws, CODE_UTF8);
+    else
+        ws->ops->on_message(ws->owner, message, binary);
+    return str_from(data, head + len);
+}
+
 /* A header that declares too much is refused before its payload comes; wslay
  * would wait for the first payload byte. Looks only at a header that begins
  * this input. */
@@ -440,7 +500,8 @@ static bool declares_too_much(const struct websocket *ws, struct str data)
     return len > ws->limits->message_bytes;
 }
 
-static void receive(struct websocket *ws, struct str data)
+/* Anything else, and all that is wrong. */
+static void receive_by_wslay(struct websocket *ws, struct str data)
 {
     if (!ws->rx)
         ws->rx = rx_get(ws->limits);
@@ -466,6 +527,17 @@ static void receive(struct websocket *ws, struct str data)
         ws->rx = NULL;
         rx_put(rx);
     }
+}
+
+/* Nearly all that clients send is small messages, each in a frame of its own
+ * that arrives whole: those need no context. */
+static void receive(struct websocket *ws, struct str data)
+{
+    size_t len, head;
+    while (!ws->rx && !ws->closed && (head = quick_head(ws, data, &len)) > 0)
+        data = quick_frame(ws, data, head, len);
+    if (!ws->closed && data.len > 0)
+        receive_by_wslay(ws, data);
 }
 
 static void feed_early(struct loop_task *t)
