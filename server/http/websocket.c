@@ -16,7 +16,8 @@ enum {
     LINGER_MS = 30000, /* as the official server waits for the peer's close */
     POOL_MAX = 32,
     CONTROL_MAX = 125,
-    QUICK_MAX = 4096, /* of a payload that is unmasked on the stack */
+    ANSWER_BYTES = 160, /* of a handshake, as most are */
+    QUICK_MAX = 4096,   /* of a payload that is unmasked on the stack */
     CODE_PROTOCOL = 1002,
     CODE_UTF8 = 1007, /* and other content that cannot be read */
     CODE_TOO_BIG = 1009,
@@ -694,6 +695,7 @@ struct websocket *websocket_accept(struct http_request *r, struct str headers,
     struct deflate_terms terms;
     struct buf out;
     buf_init(&out, headers.len + 16 * 1024);
+    buf_space(&out, headers.len + ANSWER_BYTES);
     http_header(r, STR("sec-websocket-key"), &key);
     buf_add(&out, STR("HTTP/1.1 101 Switching Protocols\r\n"
                       "Upgrade: websocket\r\nConnection: Upgrade\r\n"
