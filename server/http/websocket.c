@@ -220,14 +220,14 @@ static void compress_frame(struct bytes *frame)
     buf_fini(&packed);
 }
 
-/* The frame as this connection gets it. Every connection gets the same
- * compressed bytes, made with the largest window: a peer with a smaller one can
- * read them if the whole message fits into its window, since no reference goes
- * back further than that. */
+/* The frame as this connection, which has agreed on compression, gets it. Every
+ * connection gets the same compressed bytes, made with the largest window: a
+ * peer with a smaller one can read them if the whole message fits into its
+ * window, since no reference goes back further than that. */
 static struct bytes *frame_for(const struct websocket *ws, struct bytes *frame)
 {
     size_t len = bytes_body(frame).len;
-    if (ws->window_bits == 0 || len < ws->limits->deflate_bytes ||
+    if (len < ws->limits->deflate_bytes ||
         (ws->window_bits < 15 && len > (size_t)1 << ws->window_bits))
         return frame;
     if (!frame->deflated && !frame->dense)
@@ -238,7 +238,7 @@ static struct bytes *frame_for(const struct websocket *ws, struct bytes *frame)
 void websocket_send(struct websocket *ws, struct bytes *frame)
 {
     if (!ws->closed)
-        stream_send(ws->stream, frame_for(ws, frame));
+        stream_send(ws->stream, ws->window_bits ? frame_for(ws, frame) : frame);
 }
 
 size_t websocket_queued(const struct websocket *ws)
