@@ -64,7 +64,7 @@ BUNDLE := build/bundle/socket.io.js
 .DEFAULT_GOAL := all
 .SECONDARY:
 .PHONY: all help deps deps-test run cluster test test-unit test-e2e test-cluster sim \
-	test-browser test-compose test-asan test-valgrind conformance lint fmt fuzz bench install clean
+	test-browser test-compose test-asan test-valgrind conformance lint fmt fuzz bench instr install clean
 
 all: $(BUILD)/confab $(BUILD)/confabctl $(BUILD)/libconfab.a ## build the programs and the library
 
@@ -79,7 +79,7 @@ deps: ## install what building and running need (Debian, root or sudo)
 deps-test: ## install what the tests need
 	$(Q)deploy/deps.sh test
 
-NEED_LIBS := $(filter-out help deps deps-test clean run cluster sim test test-% conformance bench lint fuzz fmt,$(or $(MAKECMDGOALS),all))
+NEED_LIBS := $(filter-out help deps deps-test clean run cluster sim test test-% conformance bench lint fuzz fmt instr,$(or $(MAKECMDGOALS),all))
 ifneq ($(NEED_LIBS),)
 MISSING := $(shell deploy/deps.sh check)
 ifneq ($(MISSING),)
@@ -242,6 +242,12 @@ bench: deps ## speed and memory beside the official Node.js server
 BENCH := $(addprefix $(BUILD)/tests/bench/,load floor server)
 $(BUILD)/tests/bench/load: $(addprefix $(BUILD)/tests/bench/,swarm.o wire.o probe.o)
 $(BUILD)/tests/bench/floor: $(BUILD)/tests/bench/wire.o
+
+instr: deps-test ## instructions of the hot paths, against the committed numbers
+	$(Q)$(MAKE) $(BUILD)/tests/instr/instr
+	$(Q)CC="$(CC)" UPDATE="$(UPDATE)" tests/instr/run.sh
+
+$(BUILD)/tests/instr/instr: $(addprefix $(BUILD)/tests/instr/,pure.o server.o)
 
 clean: ## remove what was built
 	$(Q)rm -rf build

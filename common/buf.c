@@ -8,12 +8,7 @@
 
 enum { FIRST_CAP = 64, U64_DIGITS = 20 };
 
-void buf_init(struct buf *b, size_t max)
-{
-    *b = (struct buf){.max = max < UINT32_MAX ? max : UINT32_MAX};
-}
-
-void buf_fini(struct buf *b)
+void buf_free(struct buf *b)
 {
     mem_free(b->b);
     buf_init(b, b->max);

@@ -15,8 +15,19 @@ struct buf {
     bool full;
 };
 
-void buf_init(struct buf *b, size_t max);
-void buf_fini(struct buf *b);
+static inline void buf_init(struct buf *b, size_t max)
+{
+    *b = (struct buf){.max = max < UINT32_MAX ? max : UINT32_MAX};
+}
+void buf_free(struct buf *b);
+/* Ready for use again, with the same ceiling. */
+static inline void buf_fini(struct buf *b)
+{
+    if (b->b)
+        buf_free(b);
+    else
+        buf_init(b, b->max);
+}
 /* Empties it and keeps the storage. */
 void buf_clear(struct buf *b);
 

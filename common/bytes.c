@@ -14,20 +14,8 @@ struct bytes *bytes_new(struct str s)
     return b;
 }
 
-struct bytes *bytes_ref(struct bytes *b)
+void bytes_free(struct bytes *b)
 {
-    assert(b->refs > 0 && b->refs < UINT32_MAX);
-    b->refs++;
-    return b;
-}
-
-void bytes_unref(struct bytes *b)
-{
-    if (!b)
-        return;
-    assert(b->refs > 0);
-    if (--b->refs > 0)
-        return;
     bytes_unref(b->deflated);
     bytes_unref(b->typed);
     mem_free(b);

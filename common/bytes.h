@@ -9,6 +9,8 @@
 #ifndef CONFAB_COMMON_BYTES_H
 #define CONFAB_COMMON_BYTES_H
 
+#include <assert.h>
+
 #include "common/str.h"
 
 struct bytes {
@@ -23,9 +25,23 @@ struct bytes {
 
 /* A copy of `s` with one reference and no head. */
 struct bytes *bytes_new(struct str s);
-struct bytes *bytes_ref(struct bytes *b);
+static inline struct bytes *bytes_ref(struct bytes *b)
+{
+    assert(b->refs > 0 && b->refs < UINT32_MAX);
+    b->refs++;
+    return b;
+}
+/* What the last bytes_unref does. */
+void bytes_free(struct bytes *b);
 /* NULL is allowed. */
-void bytes_unref(struct bytes *b);
+static inline void bytes_unref(struct bytes *b)
+{
+    if (!b)
+        return;
+    assert(b->refs > 0);
+    if (--b->refs == 0)
+        bytes_free(b);
+}
 
 static inline struct str bytes_str(const struct bytes *b)
 {

@@ -8,7 +8,15 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { CHUNK = 64 };
+enum { CHUNK = 64, POOL = 512 };
+
+/* Bytes from the kernel that nobody has had yet, at the end of the array. What
+ * is handed out is wiped, so that no copy of an identifier is left here. One
+ * thread. */
+static struct {
+    unsigned char bytes[POOL];
+    size_t left;
+} pool;
 
 static struct {
     bool seeded;
@@ -57,12 +65,28 @@ static void kernel_bytes(unsigned char *p, size_t len)
     }
 }
 
+static void pooled_bytes(unsigned char *p, size_t len)
+{
+    if (len > POOL / 4) {
+        kernel_bytes(p, len);
+        return;
+    }
+    if (len > pool.left) {
+        kernel_bytes(pool.bytes, POOL);
+        pool.left = POOL;
+    }
+    unsigned char *from = pool.bytes + POOL - pool.left;
+    memcpy(p, from, len);
+    explicit_bzero(from, len);
+    pool.left -= len;
+}
+
 void id_bytes(void *out, size_t len)
 {
     if (simulated.seeded)
         simulated_bytes(out, len);
     else
-        kernel_bytes(out, len);
+        pooled_bytes(out, len);
 }
 
 /* `alphabet` has mask + 1 characters, a power of two of at most 64: every byte

@@ -1,5 +1,6 @@
 /* Random identifiers, and all other chance there is in a process, from
- * getrandom(2). */
+ * getrandom(2). Some are drawn ahead: a process that forks must not go on
+ * drawing in both. */
 #ifndef CONFAB_COMMON_ID_H
 #define CONFAB_COMMON_ID_H
 

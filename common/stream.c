@@ -288,6 +288,13 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
         discard_in(s);
 }
 
+/* Output is gathered here; the kernel need not wait for more. */
+static void send_at_once(int fd)
+{
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
 static struct stream *stream_make(struct loop *l, int fd,
                                   enum stream_state state)
 {
@@ -298,8 +305,6 @@ static struct stream *stream_make(struct loop *l, int fd,
     s->state = (uint8_t)state;
     loop_task_init(&s->task, flush);
     bytesq_init(&s->out);
-    int on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     event_assign(&s->ev, l->base, fd, EV_READ | EV_PERSIST, on_event, s);
     open_streams++;
     return s;
@@ -318,6 +323,7 @@ struct stream *stream_connect(struct loop *l, const struct sockaddr *addr,
         socket(addr->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return NULL;
+    send_at_once(fd);
     if (connect(fd, addr, len) < 0 && errno != EINPROGRESS) {
         int saved = errno;
         close(fd);
@@ -412,19 +418,31 @@ bool stream_secure(const struct stream *s)
     return s->io != &plain;
 }
 
+/* inet_ntop prints with sprintf, for every connection. */
+static void ipv4_text(const unsigned char a[4], char out[STREAM_ADDR_MAX])
+{
+    for (int i = 0; i < 4; i++) {
+        if (a[i] >= 100)
+            *out++ = (char)('0' + a[i] / 100);
+        if (a[i] >= 10)
+            *out++ = (char)('0' + a[i] / 10 % 10);
+        *out++ = (char)('0' + a[i] % 10);
+        *out++ = i < 3 ? '.' : '\0';
+    }
+}
+
 static void address_text(const struct sockaddr_storage *a,
                          char out[STREAM_ADDR_MAX])
 {
     out[0] = '\0';
     if (a->ss_family == AF_INET) {
         const struct sockaddr_in *v4 = (const struct sockaddr_in *)a;
-        inet_ntop(AF_INET, &v4->sin_addr, out, STREAM_ADDR_MAX);
+        ipv4_text((const unsigned char *)&v4->sin_addr, out);
     } else if (a->ss_family == AF_INET6) {
         const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)a;
         /* An IPv4 peer of a dual-stack socket is shown as what it is. */
         if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
-            inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], out,
-                      STREAM_ADDR_MAX);
+            ipv4_text(&v6->sin6_addr.s6_addr[12], out);
         else
             inet_ntop(AF_INET6, &v6->sin6_addr, out, STREAM_ADDR_MAX);
     }
@@ -524,6 +542,7 @@ static int bind_any(const char *host, uint16_t port)
             continue;
         int on = 1;
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+        send_at_once(fd); /* what is accepted inherits that */
         if (bind(fd, a->ai_addr, a->ai_addrlen) < 0 ||
             listen(fd, BACKLOG) < 0) {
             int saved = errno;

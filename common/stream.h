@@ -52,7 +52,8 @@ struct stream_io {
 /* Longest textual peer address, with NUL. */
 enum { STREAM_ADDR_MAX = 46 };
 
-/* Takes over a connected, non-blocking descriptor. */
+/* Takes over a connected, non-blocking descriptor, whose options are the
+ * caller's to set. */
 struct stream *stream_new(struct loop *l, int fd);
 /* Starts connecting; on_connect or on_end follows. NULL when the kernel refuses
  * at once (errno says why). */

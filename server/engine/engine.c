@@ -25,7 +25,11 @@ static const char *const error_text[] = {
     "Bad request",       "Forbidden",          "Unsupported protocol version",
 };
 
-enum { HEADERS_MAX = 16 * 1024, ORIGIN_LOGS_PER_MINUTE = 30 };
+enum {
+    HEADERS_MAX = 16 * 1024,
+    OPEN_BYTES = 224, /* what the open packet fits into */
+    ORIGIN_LOGS_PER_MINUTE = 30,
+};
 
 /* What the checks found out about a request. */
 struct inquiry {
@@ -270,12 +274,18 @@ static size_t make_sid(const struct engine *e, const struct http_request *r,
 static void open_packet(const struct engine *e, struct str sid, bool websocket,
                         struct buf *out)
 {
-    buf_fmt(out,
-            "0{\"sid\":\"%.*s\",\"upgrades\":[%s],\"pingInterval\":%u,"
-            "\"pingTimeout\":%u,\"maxPayload\":%u}",
-            STR_ARG(sid), websocket ? "" : "\"websocket\"",
-            e->settings.ping_interval_ms, e->settings.ping_timeout_ms,
-            e->settings.max_payload_bytes);
+    buf_space(out, OPEN_BYTES);
+    buf_add(out, STR("0{\"sid\":\""));
+    buf_add(out, sid);
+    buf_add(out, websocket ? STR("\",\"upgrades\":[],\"pingInterval\":")
+                           : STR("\",\"upgrades\":[\"websocket\"],"
+                                 "\"pingInterval\":"));
+    buf_add_u64(out, e->settings.ping_interval_ms);
+    buf_add(out, STR(",\"pingTimeout\":"));
+    buf_add_u64(out, e->settings.ping_timeout_ms);
+    buf_add(out, STR(",\"maxPayload\":"));
+    buf_add_u64(out, e->settings.max_payload_bytes);
+    buf_addc(out, '}');
 }
 
 static struct session *open_session(struct engine *e, struct http_request *r,

@@ -406,10 +406,14 @@ void session_attach(struct session *s, struct websocket *ws)
 static struct bytes *copy_head(const struct http_request *r)
 {
     struct buf b;
+    struct str name, value;
+    size_t need = http_target(r).len + 1;
+    for (size_t i = 0; http_header_at(r, i, &name, &value); i++)
+        need += name.len + value.len + 3;
     buf_init(&b, 64 * 1024);
+    buf_space(&b, need);
     buf_add(&b, http_target(r));
     buf_addc(&b, '\n');
-    struct str name, value;
     for (size_t i = 0; http_header_at(r, i, &name, &value); i++) {
         buf_add(&b, name);
         buf_add(&b, STR(": "));

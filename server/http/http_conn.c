@@ -25,6 +25,7 @@ enum {
     HEADERS_MAX = 128,
     ROUTES_MAX = 32,
     LINGER_MS = 2000,
+    RESPONSE_BYTES = 512, /* most fit into that */
 };
 
 struct header {
@@ -37,13 +38,13 @@ struct http_request {
     struct buf body;
     struct buf decoded; /* query values with escapes */
     size_t target_len;
-    struct header header[HEADERS_MAX];
     uint32_t n_headers;
     const struct http_request_ops *ops;
     void *owner;
     bool dispatched; /* a handler has it */
     bool wants_body;
     bool last_was_value;
+    struct header header[HEADERS_MAX]; /* set as far as they are in use */
 };
 
 struct http_conn {
@@ -181,7 +182,8 @@ static int on_message_begin(http_parser *p)
     struct http_conn *c = conn_of(p);
     const struct http_limits *lim = &c->server->limits;
     assert(!c->req);
-    struct http_request *r = mem_zalloc(sizeof(*r));
+    struct http_request *r = mem_alloc(sizeof(*r));
+    memset(r, 0, offsetof(struct http_request, header));
     r->conn = c;
     buf_init(&r->head, lim->header_bytes);
     buf_init(&r->decoded, 4 * (size_t)lim->request_line_bytes);
@@ -212,7 +214,7 @@ static int on_header_field(http_parser *p, const char *at, size_t len)
         if (r->n_headers >= HEADERS_MAX || r->n_headers >= max)
             return refuse_in_parser(c, 431);
         struct header *h = &r->header[r->n_headers++];
-        h->name_at = (uint32_t)r->head.len;
+        *h = (struct header){.name_at = (uint32_t)r->head.len};
         r->last_was_value = false;
     }
     r->header[r->n_headers - 1].name_len += (uint32_t)len;
@@ -275,11 +277,17 @@ static void dispatch(struct http_conn *c)
         not_found(NULL, r);
 }
 
+static struct str header_name(const struct http_request *r, size_t i)
+{
+    const struct header *h = &r->header[i];
+    return (struct str){r->head.b->p + h->name_at, h->name_len};
+}
+
 /* http-parser lets a space stand in or behind a name. */
 static bool names_are_tokens(const struct http_request *r)
 {
-    struct str name = {0}, value = {0};
-    for (size_t i = 0; http_header_at(r, i, &name, &value); i++) {
+    for (size_t i = 0; i < r->n_headers; i++) {
+        struct str name = header_name(r, i);
         if (name.len == 0 || memchr(name.p, ' ', name.len) ||
             memchr(name.p, '\t', name.len))
             return false;
@@ -291,8 +299,7 @@ static bool framing_is_ambiguous(const struct http_request *r)
 {
     unsigned lengths = 0, encodings = 0;
     for (uint32_t i = 0; i < r->n_headers; i++) {
-        struct str name = {0}, value = {0};
-        http_header_at(r, i, &name, &value);
+        struct str name = header_name(r, i);
         lengths += str_ieq(name, STR("content-length"));
         encodings += str_ieq(name, STR("transfer-encoding"));
     }
@@ -598,12 +605,10 @@ bool http_header_at(const struct http_request *r, size_t i, struct str *name,
 
 bool http_header(const struct http_request *r, struct str name, struct str *out)
 {
-    struct str n = {0}, v = {0};
-    for (size_t i = 0; http_header_at(r, i, &n, &v); i++) {
-        if (str_ieq(n, name)) {
-            *out = v;
-            return true;
-        }
+    struct str ignored;
+    for (size_t i = 0; i < r->n_headers; i++) {
+        if (str_ieq(header_name(r, i), name))
+            return http_header_at(r, i, &ignored, out);
     }
     return false;
 }
@@ -716,13 +721,23 @@ void http_respond(struct http_request *r, const struct http_response *resp)
     bool close = resp->close || c->close_after || !c->keep_alive || body_left;
     struct buf out;
     buf_init(&out, resp->body.len + resp->headers.len + resp->extra.len + 512);
-    buf_fmt(&out, "HTTP/1.1 %u %s\r\n", resp->status,
-            http_status_text(resp->status));
+    buf_space(&out, out.max < RESPONSE_BYTES ? out.max : RESPONSE_BYTES);
+    buf_add(&out, STR("HTTP/1.1 "));
+    buf_add_u64(&out, resp->status);
+    buf_addc(&out, ' ');
+    buf_add(&out, str_of(http_status_text(resp->status)));
+    buf_add(&out, STR("\r\n"));
     buf_add(&out, resp->headers);
-    if (resp->type)
-        buf_fmt(&out, "Content-Type: %s\r\n", resp->type);
-    if (resp->status != 304)
-        buf_fmt(&out, "Content-Length: %zu\r\n", resp->body.len);
+    if (resp->type) {
+        buf_add(&out, STR("Content-Type: "));
+        buf_add(&out, str_of(resp->type));
+        buf_add(&out, STR("\r\n"));
+    }
+    if (resp->status != 304) {
+        buf_add(&out, STR("Content-Length: "));
+        buf_add_u64(&out, resp->body.len);
+        buf_add(&out, STR("\r\n"));
+    }
     if (resp->no_store)
         buf_add(&out, STR("cache-control: no-store\r\n"));
     buf_add(&out, resp->extra);

@@ -16,6 +16,8 @@ enum {
     LINGER_MS = 30000, /* as the official server waits for the peer's close */
     POOL_MAX = 32,
     CONTROL_MAX = 125,
+    ANSWER_BYTES = 160, /* of a handshake, as most are */
+    QUICK_MAX = 4096,   /* of a payload that is unmasked on the stack */
     CODE_PROTOCOL = 1002,
     CODE_UTF8 = 1007, /* and other content that cannot be read */
     CODE_TOO_BIG = 1009,
@@ -218,14 +220,14 @@ static void compress_frame(struct bytes *frame)
     buf_fini(&packed);
 }
 
-/* The frame as this connection gets it. Every connection gets the same
- * compressed bytes, made with the largest window: a peer with a smaller one can
- * read them if the whole message fits into its window, since no reference goes
- * back further than that. */
+/* The frame as this connection, which has agreed on compression, gets it. Every
+ * connection gets the same compressed bytes, made with the largest window: a
+ * peer with a smaller one can read them if the whole message fits into its
+ * window, since no reference goes back further than that. */
 static struct bytes *frame_for(const struct websocket *ws, struct bytes *frame)
 {
     size_t len = bytes_body(frame).len;
-    if (ws->window_bits == 0 || len < ws->limits->deflate_bytes ||
+    if (len < ws->limits->deflate_bytes ||
         (ws->window_bits < 15 && len > (size_t)1 << ws->window_bits))
         return frame;
     if (!frame->deflated && !frame->dense)
@@ -236,7 +238,7 @@ static struct bytes *frame_for(const struct websocket *ws, struct bytes *frame)
 void websocket_send(struct websocket *ws, struct bytes *frame)
 {
     if (!ws->closed)
-        stream_send(ws->stream, frame_for(ws, frame));
+        stream_send(ws->stream, ws->window_bits ? frame_for(ws, frame) : frame);
 }
 
 size_t websocket_queued(const struct websocket *ws)
@@ -425,6 +427,65 @@ static void frame_chunk(struct websocket *ws, struct rx *rx,
         on_control(ws, f->opcode, (struct str){rx->control, rx->control_len});
 }
 
+/* Unmasks `masked` into `out`; returns all its bytes, ORed eight side by side.
+ */
+static uint64_t unmask(struct str masked, const char key[4], char *out)
+{
+    uint64_t seen = 0, mask, word;
+    memcpy(&mask, key, 4);
+    memcpy((char *)&mask + 4, key, 4);
+    size_t i = 0;
+    for (; masked.len - i >= sizeof(word); i += sizeof(word)) {
+        memcpy(&word, masked.p + i, sizeof(word));
+        word ^= mask;
+        seen |= word;
+        memcpy(out + i, &word, sizeof(word));
+    }
+    for (; i < masked.len; i++) {
+        out[i] = (char)(masked.p[i] ^ key[i & 3]);
+        seen |= (unsigned char)out[i];
+    }
+    return seen;
+}
+
+/* Size of the header of a frame that is a message of its own, masked, not
+ * compressed, short, well-formed and all there; otherwise 0. */
+static size_t quick_head(const struct websocket *ws, struct str data,
+                         size_t *len)
+{
+    const unsigned char *p = (const unsigned char *)data.p;
+    if (data.len < 7 || (p[0] != 0x81 && p[0] != 0x82) || p[1] < 0x81)
+        return 0;
+    size_t head = 6;
+    *len = p[1] & 0x7f;
+    if (*len >= 126) {
+        if (*len == 127)
+            return 0;
+        head = 8;
+        *len = (size_t)p[2] << 8 | p[3];
+        if (*len < 126 || *len > QUICK_MAX)
+            return 0;
+    }
+    return *len > ws->limits->message_bytes || data.len < head + *len ? 0
+                                                                      : head;
+}
+
+/* One such frame, without wslay; returns what follows it. */
+static struct str quick_frame(struct websocket *ws, struct str data,
+                              size_t head, size_t len)
+{
+    char payload[QUICK_MAX];
+    bool binary = data.p[0] == (char)0x82;
+    struct str message = {payload, len};
+    uint64_t seen =
+        unmask((struct str){data.p + head, len}, data.p + head - 4, payload);
+    if (!binary && (seen & 0x8080808080808080U) && !utf8_valid(message))
+        end_by_peer(ws, CODE_UTF8);
+    else
+        ws->ops->on_message(ws->owner, message, binary);
+    return str_from(data, head + len);
+}
+
 /* A header that declares too much is refused before its payload comes; wslay
  * would wait for the first payload byte. Looks only at a header that begins
  * this input. */
@@ -440,7 +501,8 @@ static bool declares_too_much(const struct websocket *ws, struct str data)
     return len > ws->limits->message_bytes;
 }
 
-static void receive(struct websocket *ws, struct str data)
+/* Anything else, and all that is wrong. */
+static void receive_by_wslay(struct websocket *ws, struct str data)
 {
     if (!ws->rx)
         ws->rx = rx_get(ws->limits);
@@ -466,6 +528,17 @@ static void receive(struct websocket *ws, struct str data)
         ws->rx = NULL;
         rx_put(rx);
     }
+}
+
+/* Nearly all that clients send is small messages, each in a frame of its own
+ * that arrives whole: those need no context. */
+static void receive(struct websocket *ws, struct str data)
+{
+    size_t len, head;
+    while (!ws->rx && !ws->closed && (head = quick_head(ws, data, &len)) > 0)
+        data = quick_frame(ws, data, head, len);
+    if (!ws->closed && data.len > 0)
+        receive_by_wslay(ws, data);
 }
 
 static void feed_early(struct loop_task *t)
@@ -622,6 +695,7 @@ struct websocket *websocket_accept(struct http_request *r, struct str headers,
     struct deflate_terms terms;
     struct buf out;
     buf_init(&out, headers.len + 16 * 1024);
+    buf_space(&out, headers.len + ANSWER_BYTES);
     http_header(r, STR("sec-websocket-key"), &key);
     buf_add(&out, STR("HTTP/1.1 101 Switching Protocols\r\n"
                       "Upgrade: websocket\r\nConnection: Upgrade\r\n"

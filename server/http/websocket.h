@@ -1,10 +1,11 @@
 /* Server side of the WebSocket protocol (RFC 6455) over a stream.
  *
- * Receiving: wslay reads frames; reassembly, limits and control frames are
- * ours. A connection holds a frame context and a buffer only while a message is
- * under way; otherwise they wait in a pool for whoever needs them. Text is
- * checked to be UTF-8. Sending: whole frames as shared bytes (ws_frame_new),
- * made once however many connections send them, and compressed at most once.
+ * Receiving: wslay reads frames, but for whole short messages, which are
+ * unmasked here; reassembly, limits and control frames are ours. A connection
+ * holds a frame context and a buffer only while a message is under way;
+ * otherwise they wait in a pool for whoever needs them. Text is checked to be
+ * UTF-8. Sending: whole frames as shared bytes (ws_frame_new), made once
+ * however many connections send them, and compressed at most once.
  *
  * The owner gets on_close exactly once unless it closed the connection itself;
  * after either, the websocket must not be used. */

@@ -292,6 +292,7 @@ static void selection_fini(struct selection *s)
 static int pack_event(struct sio_emitter *em, struct pack *p, const char *event,
                       const char *format, struct pack_args *args)
 {
+    p->parse = true;
     int rc = pack_array(p, event, format, args, &em->tape);
     if (rc == SIO_ERR_ARG)
         return fail(em, rc, "the arguments are not what the format says");

@@ -10,6 +10,7 @@ static struct str key_of(const struct map_node *n)
 void event_table_init(struct event_table *t)
 {
     map_init(&t->by_name, key_of);
+    t->last = NULL;
 }
 
 static void free_event(struct map_node *n, void *arg)
@@ -17,6 +18,8 @@ static void free_event(struct map_node *n, void *arg)
     struct event_table *t = arg;
     struct event_handlers *eh = container_of(n, struct event_handlers, node);
     map_remove(&t->by_name, n);
+    if (t->last == eh)
+        t->last = NULL;
     handlers_fini(&eh->handlers);
     mem_free(eh);
 }
@@ -27,11 +30,15 @@ void event_table_fini(struct event_table *t)
     map_fini(&t->by_name);
 }
 
-struct event_handlers *event_table_find(const struct event_table *t,
-                                        struct str event)
+struct event_handlers *event_table_find(struct event_table *t, struct str event)
 {
+    if (t->last && str_eq(t->last->name, event))
+        return t->last;
     struct map_node *n = map_get(&t->by_name, event);
-    return n ? container_of(n, struct event_handlers, node) : NULL;
+    if (!n)
+        return NULL;
+    t->last = container_of(n, struct event_handlers, node);
+    return t->last;
 }
 
 struct event_handlers *event_table_need(struct event_table *t, struct str event)

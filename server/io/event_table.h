@@ -15,6 +15,7 @@ struct event_handlers {
 
 struct event_table {
     struct map by_name;
+    struct event_handlers *last; /* found; often asked for again; may be NULL */
 };
 
 void event_table_init(struct event_table *t);
@@ -22,7 +23,7 @@ void event_table_init(struct event_table *t);
 void event_table_fini(struct event_table *t);
 
 /* NULL when it has no handlers. */
-struct event_handlers *event_table_find(const struct event_table *t,
+struct event_handlers *event_table_find(struct event_table *t,
                                         struct str event);
 /* Made when it is not there. */
 struct event_handlers *event_table_need(struct event_table *t,

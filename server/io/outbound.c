@@ -26,11 +26,9 @@ size_t outbound_encode(const struct parser_ops *parser,
     return n;
 }
 
-const struct packet_frames *outbound_frames(struct packet *p,
-                                            const struct parser_ops *parser)
+const struct packet_frames *outbound_make(struct packet *p,
+                                          const struct parser_ops *parser)
 {
-    if (p->encoded[parser->kind])
-        return p->encoded[parser->kind];
     struct parser_out out = {.type = (enum packet_type)p->type,
                              .ack = p->ack,
                              .nsp = p->nsp,

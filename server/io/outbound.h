@@ -12,8 +12,15 @@ enum { OUTBOUND_FRAMES_MAX = 1 + PACKET_BINS_MAX };
 size_t outbound_encode(const struct parser_ops *parser,
                        const struct parser_out *p,
                        struct bytes *frames[OUTBOUND_FRAMES_MAX]);
+/* Those of a shared one, when it has none yet. */
+const struct packet_frames *outbound_make(struct packet *p,
+                                          const struct parser_ops *parser);
 /* Those of a shared one. */
-const struct packet_frames *outbound_frames(struct packet *p,
-                                            const struct parser_ops *parser);
+static inline const struct packet_frames *
+outbound_frames(struct packet *p, const struct parser_ops *parser)
+{
+    const struct packet_frames *f = p->encoded[parser->kind];
+    return f ? f : outbound_make(p, parser);
+}
 
 #endif

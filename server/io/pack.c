@@ -17,22 +17,36 @@ struct place {
     char open[DEPTH_MAX]; /* '[' or '{' */
     unsigned depth;
     bool key_next;
+    bool value_next; /* at the top: a value is due, not a comma */
 };
+
+enum { KEEP_BYTES = 16 * 1024 };
+
+/* Storage of a text that is done with, for the next one; one thread. */
+static struct buf spare;
 
 void pack_init(struct pack *p, size_t max)
 {
-    *p = (struct pack){0};
+    p->n_bins = 0;
+    p->text_only = p->parse = false;
     buf_init(&p->json, max);
+    p->json.b = spare.b;
+    p->json.cap = spare.cap;
+    spare = (struct buf){0};
 }
 
 void pack_init_text(struct pack *p, size_t max)
 {
     pack_init(p, max);
-    p->text_only = true;
+    p->text_only = p->parse = true;
 }
 
 void pack_fini(struct pack *p)
 {
+    if (!spare.b && p->json.b && p->json.cap <= KEEP_BYTES) {
+        spare = p->json;
+        p->json.b = NULL;
+    }
     buf_fini(&p->json);
     for (uint32_t i = 0; i < p->n_bins; i++)
         bytes_unref(p->bins[i]);
@@ -74,6 +88,9 @@ static int renumber(struct buf *out, struct str data, void *arg)
 /* Text of a value of an event; its attachments get new numbers here. */
 static int add_value(struct pack *p, struct sio_value v)
 {
+    /* A whole text may be as deep as is allowed, and is going one deeper. */
+    if (v.node == 0)
+        p->parse = true;
     return v.node == JSON_NONE ? SIO_ERR_ARG
                                : pack_copy(&p->json, v, renumber, p);
 }
@@ -121,6 +138,7 @@ static int add_slice(struct pack *p, char letter, struct sio_str s)
     case 'j':
         if (s.len == 0)
             return SIO_ERR_ARG;
+        p->parse = true;
         buf_add(&p->json, str_from_sio(s));
         return 0;
     default:
@@ -175,6 +193,9 @@ static int add_key(struct pack *p, struct place *pl)
 static int add_mark(struct pack *p, struct place *pl)
 {
     char c = *pl->at++;
+    if (c != ',' || pl->value_next)
+        p->parse = true;
+    pl->value_next = true;
     if (c == '[' || c == '{') {
         if (pl->depth == DEPTH_MAX)
             return SIO_ERR_ARG;
@@ -190,28 +211,40 @@ static int add_mark(struct pack *p, struct place *pl)
     return 0;
 }
 
+static bool is_mark(char c)
+{
+    return c == ',' || c == '[' || c == ']' || c == '{' || c == '}';
+}
+
 static int add_format(struct pack *p, const char *format,
                       struct pack_args *args)
 {
-    struct place pl = {.at = format, .args = args};
+    struct place pl = {.at = format, .args = args, .value_next = true};
     int rc = 0;
     while (*pl.at && rc == 0) {
-        if (*pl.at == ' ')
+        if (*pl.at == ' ') {
             pl.at++;
-        else if (strchr("[]{},", *pl.at))
+        } else if (is_mark(*pl.at)) {
             rc = add_mark(p, &pl);
-        else if (pl.key_next)
+        } else if (pl.key_next) {
             rc = add_key(p, &pl);
-        else
+        } else {
+            if (!pl.value_next)
+                p->parse = true;
+            pl.value_next = false;
             rc = add_letter(p, *pl.at++, args);
+        }
     }
+    if (pl.value_next)
+        p->parse = true;
     return rc;
 }
 
 /* What was built is parsed once: raw JSON and the structure of the format are
  * right, or nothing is sent. Beside binary, a value that looks like the
  * placeholder of some that is not there would end every connection it goes
- * to. */
+ * to. What cannot be wrong is not parsed: a list of values each of which was
+ * written here or comes out of a text that was parsed. */
 static int check(struct pack *p, struct json *tape)
 {
     if (p->json.full)
@@ -221,6 +254,8 @@ static int check(struct pack *p, struct json *tape)
         bins += p->bins[i]->len;
     if (bins + p->json.len > p->json.max)
         return SIO_ERR_LIMIT;
+    if (!p->parse && p->n_bins == 0 && p->json.len < pack_limits.nodes)
+        return 0;
     int rc = json_parse(tape, buf_str(&p->json), pack_limits);
     if (rc == 0 && p->n_bins > 0)
         rc = parser_check_bins(tape, p->n_bins);
@@ -244,6 +279,7 @@ int pack_array(struct pack *p, const char *event, const char *format,
 int pack_value(struct pack *p, const char *format, struct pack_args *args,
                struct json *tape)
 {
+    p->parse = true; /* a list of values is not one */
     int rc = format && *format ? add_format(p, format, args) : SIO_ERR_ARG;
     return rc < 0 ? rc : check(p, tape);
 }

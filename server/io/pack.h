@@ -12,6 +12,7 @@
 struct pack {
     struct buf json;
     bool text_only;
+    bool parse; /* what was built: it may be wrong, or its tape is wanted */
     struct bytes *bins[PACKET_BINS_MAX];
     uint32_t n_bins;
 };
@@ -32,7 +33,8 @@ void pack_init_text(struct pack *p, size_t max);
 void pack_fini(struct pack *p);
 
 /* An array: the event's name first when it is not NULL, then the values. 0,
- * SIO_ERR_ARG or SIO_ERR_LIMIT. `tape` is scratch for checking the result. */
+ * SIO_ERR_ARG or SIO_ERR_LIMIT. `tape` is scratch for checking the result;
+ * with `parse` set, and after pack_init_text, the result is on it. */
 int pack_array(struct pack *p, const char *event, const char *format,
                struct pack_args *args, struct json *tape);
 /* A single value with its values in line. */

@@ -119,7 +119,9 @@ bool recovery_connect(struct sio_socket *s)
 void recovery_reply(const struct sio_socket *s, struct buf *out)
 {
     char pid[ID_LEN];
-    buf_fmt(out, "{\"sid\":\"%s\"", s->id);
+    buf_add(out, STR("{\"sid\":\""));
+    buf_add(out, s->member.id);
+    buf_addc(out, '"');
     if (s->ns->server->settings.recovery_enabled) {
         /* Without sessions a pid is of no use, and sent all the same: so does
          * the official server with an adapter that does not keep them. */
@@ -127,7 +129,9 @@ void recovery_reply(const struct sio_socket *s, struct buf *out)
             memcpy(pid, s->member.session->pid, sizeof(pid));
         else
             id_random(pid, sizeof(pid));
-        buf_fmt(out, ",\"pid\":\"%.*s\"", ID_LEN, pid);
+        buf_add(out, STR(",\"pid\":\""));
+        buf_add(out, (struct str){pid, ID_LEN});
+        buf_addc(out, '"');
     }
     buf_addc(out, '}');
 }

@@ -44,6 +44,22 @@ static void two_ids_differ(void **state)
     assert_memory_not_equal(a, b, ID_LEN);
 }
 
+/* Some are drawn ahead, and there are pieces that fit into no such stock. */
+static void nothing_is_drawn_twice(void **state)
+{
+    (void)state;
+    enum { PIECES = 400, SIZE = 8 };
+    static unsigned char first[PIECES][SIZE];
+    unsigned char piece[200];
+    for (size_t i = 0; i < PIECES; i++) {
+        size_t len = SIZE + i * 7 % (sizeof(piece) - SIZE);
+        id_bytes(piece, len);
+        memcpy(first[i], piece + len - SIZE, SIZE);
+        for (size_t j = 0; j < i; j++)
+            assert_memory_not_equal(first[i], first[j], SIZE);
+    }
+}
+
 static void bytes_fills_any_length(void **state)
 {
     (void)state;
@@ -113,6 +129,7 @@ int main(void)
         cmocka_unit_test(random_uses_the_whole_alphabet_and_no_nul),
         cmocka_unit_test(hex_is_lower_case),
         cmocka_unit_test(two_ids_differ),
+        cmocka_unit_test(nothing_is_drawn_twice),
         cmocka_unit_test(bytes_fills_any_length),
         cmocka_unit_test(below_reaches_every_value_and_no_other),
         cmocka_unit_test(a_seed_decides_everything),

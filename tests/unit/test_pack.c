@@ -88,6 +88,65 @@ static void text_of_binary_data_counts_as_what_it_is(void **state)
     pack_fini(&p);
 }
 
+static void a_format_that_makes_no_json_is_refused(void **state)
+{
+    (void)state;
+    static const char *const formats[] = {"in",  "i,",  ",i",  "i,,i", " ",
+                                          "i n", "[in", "{i}", "i]"};
+    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+        struct pack p;
+        pack_init(&p, 1000);
+        assert_int_equal(pack(&p, "e", formats[i], 1, 2, 3), SIO_ERR_ARG);
+        pack_fini(&p);
+    }
+}
+
+static void text_of_the_application_is_checked(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"1,2]", "nul", "\"\xff\"", "[", "1 2"};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct pack p;
+        struct sio_str text = {texts[i], strlen(texts[i])};
+        pack_init(&p, 1000);
+        assert_int_equal(pack(&p, "e", "i,j,i", 1, text, 2), SIO_ERR_ARG);
+        pack_fini(&p);
+    }
+}
+
+static void values_are_a_list_whatever_they_hold(void **state)
+{
+    (void)state;
+    struct pack p;
+    pack_init(&p, 1000);
+    assert_int_equal(pack(&p, "a\"b", " s, n,f ", "\xff\n", 1.5), 0);
+    is(&p, "[\"a\\\"b\",\"\xef\xbf\xbd\\n\",null,1.5]");
+    assert_int_equal(json_parse(&given, buf_str(&p.json), pack_limits), 0);
+    pack_fini(&p);
+}
+
+/* An event's argument lies inside its array already; a text of its own may be
+ * as deep as is allowed. */
+static void nothing_gets_deeper_than_is_allowed(void **state)
+{
+    (void)state;
+    char deep[2 * JSON_DEPTH_MAX];
+    memset(deep, '[', JSON_DEPTH_MAX);
+    memset(deep + JSON_DEPTH_MAX, ']', JSON_DEPTH_MAX);
+    struct sio_event e;
+    assert_int_equal(
+        json_parse(&given, (struct str){deep, sizeof(deep)}, pack_limits), 0);
+    event_init(&e, NULL, &given, false);
+    struct pack p;
+    pack_init(&p, 1000);
+    assert_int_equal(pack(&p, NULL, "v", sio_arg(&e, 0)), 0);
+    pack_fini(&p);
+    event_init_value(&e, &given);
+    pack_init(&p, 1000);
+    assert_int_equal(pack(&p, NULL, "v", sio_arg(&e, 0)), SIO_ERR_ARG);
+    pack_fini(&p);
+}
+
 static int done(void **state)
 {
     (void)state;
@@ -104,6 +163,10 @@ int main(void)
             where_only_text_goes_binary_data_is_what_a_buffer_becomes),
         cmocka_unit_test(attachments_of_an_event_become_text_too),
         cmocka_unit_test(text_of_binary_data_counts_as_what_it_is),
+        cmocka_unit_test(a_format_that_makes_no_json_is_refused),
+        cmocka_unit_test(text_of_the_application_is_checked),
+        cmocka_unit_test(values_are_a_list_whatever_they_hold),
+        cmocka_unit_test(nothing_gets_deeper_than_is_allowed),
     };
     return cmocka_run_group_tests(tests, NULL, done);
 }
