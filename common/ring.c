@@ -89,8 +89,8 @@ static bool knows_our_operations(int fd)
 
 static void *map_queue(int fd, size_t size, uint64_t offset)
 {
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-                   (off_t)offset);
+    void *p =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)offset);
     return p == MAP_FAILED ? NULL : p;
 }
 

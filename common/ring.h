@@ -30,7 +30,8 @@ struct ring_send {
 
 struct ring;
 
-/* NULL with errno when the kernel does not let us: EPERM or ENOSYS as a rule. */
+/* NULL with errno when the kernel does not let us: EPERM or ENOSYS as a rule.
+ */
 struct ring *ring_new(void);
 /* NULL is allowed. */
 void ring_free(struct ring *r);
