@@ -361,7 +361,7 @@ static int start_ring(struct sio_server *srv)
     if (used)
         log_info("io_uring", "used=yes");
     else
-        log_info("io_uring", "used=no why=\"%s\"", why);
+        log_info("io_uring", "used=no error=%s", log_safe(str_of(why)));
     return 0;
 }
 

@@ -194,8 +194,8 @@ static struct bytes *sequence(void)
     return bytes_new((struct str){text, BIG});
 }
 
-static void a_slow_peer_gets_every_byte_once_and_the_rest_wait_for_none(
-    void **state)
+static void
+a_slow_peer_gets_every_byte_once_and_the_rest_wait_for_none(void **state)
 {
     (void)state;
     enum { N = 40 };
@@ -377,10 +377,10 @@ static void where_the_ring_is_forbidden_each_writes_for_itself(void **state)
     assert_int_equal(in_child(go_without), 0);
 }
 
-#define BOTH_WAYS(test)                             \
-    {#test, test, set_up_plain, tear_down, NULL},   \
-    {                                               \
-        #test " by ring", test, set_up_ring, tear_down, NULL \
+#define BOTH_WAYS(test)                                      \
+    {#test, test, set_up_plain, tear_down, NULL},            \
+    {                                                        \
+#test " by ring", test, set_up_ring, tear_down, NULL \
     }
 
 int main(void)
@@ -392,8 +392,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         BOTH_WAYS(thousands_get_their_own_and_the_shared_in_order),
         BOTH_WAYS(any_number_of_streams_and_of_messages_arrives),
-        BOTH_WAYS(
-            a_slow_peer_gets_every_byte_once_and_the_rest_wait_for_none),
+        BOTH_WAYS(a_slow_peer_gets_every_byte_once_and_the_rest_wait_for_none),
         BOTH_WAYS(peers_that_left_end_their_streams_and_no_others),
         BOTH_WAYS(an_owner_may_close_others_while_they_are_written_to),
         BOTH_WAYS(what_is_queued_goes_out_before_the_end),
