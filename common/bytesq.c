@@ -122,7 +122,7 @@ int bytesq_iov(const struct bytesq *q, struct iovec *iov, int max)
     return n;
 }
 
-void bytesq_sent(struct bytesq *q, size_t n)
+void bytesq_drop(struct bytesq *q, size_t n)
 {
     assert(n <= q->bytes);
     q->bytes -= n;

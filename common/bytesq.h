@@ -34,8 +34,8 @@ void bytesq_append(struct bytesq *q, struct bytes *b);
 struct bytes *bytesq_take(struct bytesq *q);
 /* Fills up to `max` vectors with what is to be sent; returns how many. */
 int bytesq_iov(const struct bytesq *q, struct iovec *iov, int max);
-/* `n` bytes were sent: drops what is done with. */
-void bytesq_sent(struct bytesq *q, size_t n);
+/* `n` bytes were sent, of a queue of any length: drops what is done with. */
+void bytesq_drop(struct bytesq *q, size_t n);
 
 static inline bool bytesq_empty(const struct bytesq *q)
 {
@@ -52,6 +52,18 @@ static inline void bytesq_push(struct bytesq *q, struct bytes *b)
     q->only = bytes_ref(b);
     q->count = 1;
     q->bytes = b->len;
+}
+
+/* The same, short for the usual case: one entry, sent as a whole. */
+static inline void bytesq_sent(struct bytesq *q, size_t n)
+{
+    if (q->last || n != q->bytes) {
+        bytesq_drop(q, n);
+        return;
+    }
+    struct bytes *b = q->only;
+    *q = (struct bytesq){0};
+    bytes_unref(b);
 }
 
 #endif
