@@ -53,67 +53,88 @@ void bytesq_fini(struct bytesq *q)
         bytes_unref(b);
 }
 
-void bytesq_push(struct bytesq *q, struct bytes *b)
+static void put(struct bytesq_chunk *c, struct bytes *b)
+{
+    c->ref[c->tail++] = b;
+}
+
+void bytesq_append(struct bytesq *q, struct bytes *b)
 {
     struct bytesq_chunk *c = q->last;
-    if (!c || c->tail == CHUNK_REFS) {
+    if (!c) {
         c = chunk_get();
-        if (q->last)
-            q->last->next = c;
-        else
-            q->first = c;
+        put(c, q->only);
+        q->first = q->last = c;
+    } else if (c->tail == CHUNK_REFS) {
+        c = chunk_get();
+        q->last->next = c;
         q->last = c;
     }
-    c->ref[c->tail++] = bytes_ref(b);
+    put(c, bytes_ref(b));
     q->count++;
     q->bytes += b->len;
 }
 
-struct bytes *bytesq_take(struct bytesq *q)
+static struct bytes *first_of(const struct bytesq *q)
 {
-    struct bytesq_chunk *c = q->first;
-    if (!c)
-        return NULL;
-    struct bytes *b = c->ref[c->head++];
+    return q->last ? q->first->ref[q->first->head] : q->only;
+}
+
+/* The first entry leaves its place. */
+static void advance(struct bytesq *q)
+{
+    struct bytesq_chunk *c = q->last ? q->first : NULL;
     q->count--;
-    q->bytes -= b->len - q->sent;
     q->sent = 0;
-    if (c->head == c->tail) {
+    if (!c) {
+        q->only = NULL;
+    } else if (++c->head == c->tail) {
         q->first = c->next;
         if (!q->first)
             q->last = NULL;
         chunk_put(c);
     }
+}
+
+struct bytes *bytesq_take(struct bytesq *q)
+{
+    if (bytesq_empty(q))
+        return NULL;
+    struct bytes *b = first_of(q);
+    q->bytes -= b->len - q->sent;
+    advance(q);
     return b;
 }
 
 int bytesq_iov(const struct bytesq *q, struct iovec *iov, int max)
 {
-    int n = 0;
-    size_t skip = q->sent;
-    for (struct bytesq_chunk *c = q->first; c && n < max; c = c->next) {
-        for (unsigned i = c->head; i < c->tail && n < max; i++) {
-            iov[n].iov_base = c->ref[i]->p + skip;
-            iov[n].iov_len = c->ref[i]->len - skip;
-            skip = 0;
-            n++;
-        }
+    if (bytesq_empty(q) || max == 0)
+        return 0;
+    struct bytes *b = first_of(q);
+    iov[0] = (struct iovec){b->p + q->sent, b->len - q->sent};
+    int n = 1;
+    unsigned skip = 1;
+    for (struct bytesq_chunk *c = q->last ? q->first : NULL; c; c = c->next) {
+        for (unsigned i = c->head + skip; i < c->tail && n < max; i++)
+            iov[n++] = (struct iovec){c->ref[i]->p, c->ref[i]->len};
+        skip = 0;
     }
     return n;
 }
 
-void bytesq_sent(struct bytesq *q, size_t n)
+void bytesq_drop(struct bytesq *q, size_t n)
 {
     assert(n <= q->bytes);
-    while (q->first) {
-        struct bytes *b = q->first->ref[q->first->head];
+    q->bytes -= n;
+    while (!bytesq_empty(q)) {
+        struct bytes *b = first_of(q);
         size_t left = b->len - q->sent;
         if (n < left) {
             q->sent += (uint32_t)n;
-            q->bytes -= n;
             return;
         }
         n -= left;
-        bytes_unref(bytesq_take(q));
+        advance(q);
+        bytes_unref(b);
     }
 }

@@ -1,8 +1,10 @@
 /* A queue of references to shared bytes: what a connection still has to send.
  *
- * An empty queue owns no memory. Links come from a process-wide free list of
- * chunks, so that queueing on the fan-out path does not allocate once the
- * process is warm. Each entry holds one reference. */
+ * A queue of at most one entry owns no memory: the usual case of a broadcast,
+ * where touching more would cost a cache miss for each receiver. Links of
+ * longer ones come from a process-wide free list of chunks, so that queueing
+ * does not allocate once the process is warm. Each entry holds one reference.
+ */
 #ifndef CONFAB_COMMON_BYTESQ_H
 #define CONFAB_COMMON_BYTESQ_H
 
@@ -13,7 +15,11 @@
 struct bytesq_chunk;
 
 struct bytesq {
-    struct bytesq_chunk *first, *last;
+    union {
+        struct bytes *only; /* while last is NULL and count is 1 */
+        struct bytesq_chunk *first;
+    };
+    struct bytesq_chunk *last;
     uint32_t sent;  /* bytes of the first entry that are gone already */
     uint32_t count; /* entries */
     size_t bytes;   /* not yet sent */
@@ -22,18 +28,42 @@ struct bytesq {
 void bytesq_init(struct bytesq *q);
 /* Drops everything. */
 void bytesq_fini(struct bytesq *q);
-/* Appends; takes a reference of its own. */
-void bytesq_push(struct bytesq *q, struct bytes *b);
+/* Appends to a queue that has entries, as bytesq_push does. */
+void bytesq_append(struct bytesq *q, struct bytes *b);
 /* First entry with its reference; NULL when empty. `sent` is forgotten. */
 struct bytes *bytesq_take(struct bytesq *q);
 /* Fills up to `max` vectors with what is to be sent; returns how many. */
 int bytesq_iov(const struct bytesq *q, struct iovec *iov, int max);
-/* `n` bytes were sent: drops what is done with. */
-void bytesq_sent(struct bytesq *q, size_t n);
+/* `n` bytes were sent, of a queue of any length: drops what is done with. */
+void bytesq_drop(struct bytesq *q, size_t n);
 
 static inline bool bytesq_empty(const struct bytesq *q)
 {
     return q->count == 0;
+}
+
+/* Appends; takes a reference of its own. */
+static inline void bytesq_push(struct bytesq *q, struct bytes *b)
+{
+    if (q->count > 0) {
+        bytesq_append(q, b);
+        return;
+    }
+    q->only = bytes_ref(b);
+    q->count = 1;
+    q->bytes = b->len;
+}
+
+/* The same, short for the usual case: one entry, sent as a whole. */
+static inline void bytesq_sent(struct bytesq *q, size_t n)
+{
+    if (q->last || n != q->bytes) {
+        bytesq_drop(q, n);
+        return;
+    }
+    struct bytes *b = q->only;
+    *q = (struct bytesq){0};
+    bytes_unref(b);
 }
 
 #endif

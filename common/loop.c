@@ -37,6 +37,8 @@ static struct loop *loop_make(uint64_t now_ms)
     l->now_ms = l->wheel.now_ms;
     list_init(&l->flush);
     list_init(&l->reap);
+    list_init(&l->batch);
+    list_init(&l->send_batch.link);
     return l;
 }
 
@@ -57,10 +59,18 @@ void loop_free(struct loop *l)
     if (!l)
         return;
     assert(list_empty(&l->flush) && list_empty(&l->reap));
+    ring_free(l->ring);
     event_free(l->wake);
     event_base_free(l->base);
     mem_free(l->read_buf);
     mem_free(l);
+}
+
+bool loop_open_ring(struct loop *l)
+{
+    assert(!l->ring);
+    l->ring = ring_new();
+    return l->ring != NULL;
 }
 
 static void run_tasks(struct list *tasks)

@@ -14,6 +14,7 @@
 #include <event2/event_struct.h>
 
 #include "common/err.h"
+#include "common/ring.h"
 #include "common/timer.h"
 
 /* Embedded in what wants to be called at the end of the turn. */
@@ -27,6 +28,10 @@ struct loop {
     struct timer_wheel wheel;
     struct list flush; /* of loop_task */
     struct list reap;  /* of loop_task */
+    struct ring *ring; /* NULL: each stream writes for itself */
+    struct list
+        batch; /* flush tasks of streams that write together (stream.c) */
+    struct loop_task send_batch;
     struct event *wake;
     uint64_t wake_at_ms;
     uint64_t now_ms;
@@ -40,6 +45,9 @@ enum { LOOP_READ_BYTES = 64 * 1024 };
 
 struct loop *loop_new(void);
 void loop_free(struct loop *l);
+/* Dirty streams write together from now on, many to one system call. False with
+ * errno when the kernel does not let us (ring.h): nothing changes then. */
+bool loop_open_ring(struct loop *l);
 /* Runs turns until loop_stop. */
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l);

@@ -12,6 +12,8 @@
 
 #define METRICS(X)                                                             \
     X(M_CONNECTIONS, GAUGE, "confab_connections", "open TCP connections")      \
+    X(M_IO_URING, GAUGE, "confab_io_uring",                                    \
+      "1 when streams write together through io_uring")                        \
     X(M_SESSIONS_POLLING, GAUGE, "confab_sessions{transport=\"polling\"}",     \
       "open Engine.IO sessions")                                               \
     X(M_SESSIONS_WEBSOCKET, GAUGE, "confab_sessions{transport=\"websocket\"}", \

@@ -1,5 +1,5 @@
 /* A non-blocking byte stream over a TCP socket: the only code that calls
- * accept, connect, read and writev.
+ * accept, connect, read and send.
  *
  * Input is read into one buffer shared by all streams and handed up as a slice;
  * whoever needs more than this call keeps its own copy, so an idle connection
@@ -38,8 +38,7 @@ struct stream_io {
     /* As read(2) and writev(2). EINPROGRESS: wait for the other direction. A
      * refused write is tried again with the same bytes, or more. */
     ssize_t (*read)(struct stream_io *io, int fd, char *p, size_t n);
-    ssize_t (*write)(struct stream_io *io, int fd, const struct iovec *iov,
-                     int n);
+    ssize_t (*write)(struct stream_io *io, int fd, struct iovec *iov, int n);
     /* Says that nothing more will be written, before the FIN. */
     void (*bye)(struct stream_io *io);
     void (*drop)(struct stream_io *io);

@@ -215,7 +215,7 @@ static ssize_t conn_read(struct stream_io *io, int fd, char *p, size_t n)
     return (ssize_t)got;
 }
 
-static ssize_t conn_write(struct stream_io *io, int fd, const struct iovec *iov,
+static ssize_t conn_write(struct stream_io *io, int fd, struct iovec *iov,
                           int n)
 {
     (void)fd;

@@ -7,6 +7,7 @@
 
 static const char *const adapters[] = {"auto", "memory", "redis", NULL};
 static const char *const parsers[] = {"text", "msgpack", NULL};
+static const char *const rings[] = {"auto", "on", "off", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const formats[] = {"text", "json", NULL};
 
@@ -92,6 +93,9 @@ static const struct config_field fields[] = {
          "serve clients of protocol 3 (socket.io-client 1 and 2) and JSONP"),
     ENUM("engine.parser", parser, "text", parsers,
          "text, or msgpack for clients with socket.io-msgpack-parser"),
+    ENUM("engine.io_uring", io_uring, "auto", rings,
+         "auto (where the kernel allows it), on or off: many clients are "
+         "written to by one system call"),
     U32("limits.header_bytes", header_bytes, "8192", 512, 65536,
         "request line and headers together"),
     U32("limits.header_count", header_count, "64", 8, 128, "headers"),

@@ -39,7 +39,8 @@ struct settings {
     char *slot_header;
     bool serve_client;
     bool allow_eio3;
-    uint32_t parser; /* enum settings_parser */
+    uint32_t parser;   /* enum settings_parser */
+    uint32_t io_uring; /* enum settings_ring */
 
     uint32_t header_bytes;
     uint32_t header_count;
@@ -79,6 +80,9 @@ struct settings {
 
 /* auto: redis when redis.url is set, else memory. */
 enum settings_adapter { SETTINGS_AUTO, SETTINGS_MEMORY, SETTINGS_REDIS };
+
+/* auto: where the kernel allows it. */
+enum settings_ring { SETTINGS_RING_AUTO, SETTINGS_RING_ON, SETTINGS_RING_OFF };
 
 enum settings_parser { SETTINGS_TEXT, SETTINGS_MSGPACK };
 

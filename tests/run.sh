@@ -9,6 +9,7 @@
 #   TEST_SERVER=       "reference" runs e2e, conformance and the cluster's matrix
 #                      and differential tests against the official Node.js
 #                      server, which tests the tests
+#   TEST_SET=          settings for all servers: "section.key=value ..."
 #   TEST_ONLY=         only the test files whose path contains this
 #   MEMCHECK=          a valgrind command that unit tests and servers run under
 #   TEST_NAME=         only tests whose name matches this regular expression

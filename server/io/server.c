@@ -26,7 +26,7 @@
 #include "server/ops.h"
 
 enum {
-    FD_RESERVE = 64,     /* for Redis, logs, listeners, libraries */
+    FD_RESERVE = 64,     /* for Redis, the ring, logs, listeners, libraries */
     STOP_WAIT_MS = 3000, /* for close frames and responses to go out */
     BYE_WAIT_MS = 500,   /* for the word to other nodes that we leave */
     QUERY_BYTES = 64 * 1024,
@@ -345,6 +345,26 @@ static int start_tls(struct sio_server *srv)
     return srv->tls ? 0 : fail(srv, SIO_ERR_CONFIG, why);
 }
 
+static int start_ring(struct sio_server *srv)
+{
+    uint32_t want = srv->settings.io_uring;
+    if (want == SETTINGS_RING_OFF || srv->loop->ring)
+        return 0;
+    bool used = loop_open_ring(srv->loop);
+    const char *why = used ? "" : strerror(errno);
+    if (!used && want == SETTINGS_RING_ON) {
+        snprintf(srv->error, sizeof(srv->error),
+                 "engine.io_uring is on, but the kernel does not allow it: %s",
+                 why);
+        return SIO_ERR_IO;
+    }
+    if (used)
+        log_info("io_uring", "used=yes");
+    else
+        log_info("io_uring", "used=no error=%s", log_safe(str_of(why)));
+    return 0;
+}
+
 int sio_server_listen(struct sio_server *srv)
 {
     struct settings *s = &srv->settings;
@@ -358,6 +378,8 @@ int sio_server_listen(struct sio_server *srv)
     log_set_node(str_of(srv->name));
     normalize_path(s);
     int rc = start_tls(srv);
+    if (rc == 0)
+        rc = start_ring(srv);
     if (rc < 0)
         return rc;
     uint32_t streams = stream_limit(s);
@@ -427,6 +449,7 @@ void server_metrics(struct sio_server *srv)
     metrics_set(M_SOCKETS, sockets);
     metrics_set(M_ROOMS, rooms);
     metrics_set(M_CONNECTIONS, stream_count());
+    metrics_set(M_IO_URING, srv->loop->ring != NULL);
     engine_metrics(srv->engine);
     cluster_metrics(srv->cluster);
 }

@@ -5,8 +5,8 @@ const { describe, test } = require('node:test');
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const path = require('node:path');
-const { REFERENCE, startNode, startFixture, freePort } = require('../lib/servers');
-const { run, BUILD, OUTPUT } = require('../lib/process');
+const { REFERENCE, startNode, startFixture, freePort, ready } = require('../lib/servers');
+const { Process, run, BUILD, OUTPUT } = require('../lib/process');
 const { serving, join } = require('../lib/suite');
 const { PollingSession, WebSocketSession } = require('../lib/session');
 const { Connection, WebSocketConnection, request, requestText, get } = require('../lib/raw');
@@ -166,6 +166,39 @@ describe('configuration', { skip: REFERENCE && 'confab only' }, () => {
       closeAll();
       await node.stop();
     }
+  });
+});
+
+describe('io_uring', { skip: REFERENCE && 'confab only' }, () => {
+  const forbidden = path.join(__dirname, '../lib/forbid.py');
+  const without = (...args) => ['python3', [forbidden, path.join(BUILD, 'confab'), '--set', 'listen.host=127.0.0.1',
+    '--set', 'listen.port=0', ...args]];
+  const used = async (node) => Number(/^confab_io_uring (\d)$/m.exec(String((await get(node, '/metrics')).body))[1]);
+
+  test('is used or not, as set, and the metric tells', async () => {
+    const off = await startNode({ set: { 'engine.io_uring': 'off' } });
+    assert.equal(await used(off), 0);
+    await off.stop();
+    const auto = await startNode({ set: { 'engine.io_uring': 'auto' } });
+    const said = /io_uring.*used=(yes|no)/.exec(auto.output())[1];
+    assert.equal(await used(auto), said === 'yes' ? 1 : 0);
+    await auto.stop();
+  });
+
+  test('where it is forbidden the node works without', async () => {
+    const node = await ready(new Process('node', ...without()));
+    assert.match(node.output(), /io_uring.*used=no.*not permitted/);
+    assert.equal(await used(node), 0);
+    const s = await connect(node.url, '/', MODES[2]);
+    assert.equal((await ask(s, 'chat message', 'x')).ok, true);
+    closeAll();
+    await node.stop();
+  });
+
+  test('where it is forbidden and demanded the node does not start', async () => {
+    const { code, output } = await run(...without('--set', 'engine.io_uring=on'));
+    assert.equal(code, 1, output);
+    assert.match(output, /engine\.io_uring.*not permitted/);
   });
 });
 

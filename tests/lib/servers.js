@@ -24,6 +24,11 @@ function freePort() {
 const assignments = (set) =>
   Object.entries(set).flatMap(([k, v]) => ['--set', `${k}=${v}`]);
 
+// TEST_SET="section.key=value ..." goes to every server of ours: a suite can be
+// run once more in another way.
+const common = (process.env.TEST_SET || '').split(' ').filter(Boolean)
+  .flatMap((s) => ['--set', s]);
+
 async function ready(p) {
   const m = await p.says(/ready on (https?:\/\/[\w.:[\]-]+:(\d+))/, 20000);
   p.url = m[1];
@@ -47,13 +52,13 @@ async function startNode({ set = {}, redis, name, env, port = 0, args = [] } = {
     all['adapter.type'] = 'redis';
   }
   return ready(new Process(name || 'node', path.join(BUILD, 'confab'),
-    [...assignments(all), ...args], { env }));
+    [...common, ...assignments(all), ...args], { env }));
 }
 
 // The test program on the public API (tests/fixture).
 async function startFixture({ set = {}, redis, name, profile, parser } = {}) {
   if (REFERENCE) return startReference({ app: profile === 'ctl' ? 'ctl' : 'fixture', set, redis, name });
-  const args = ['--port', '0', ...assignments(set)];
+  const args = ['--port', '0', ...common, ...assignments(set)];
   if (profile) args.push('--profile', profile);
   if (parser) args.push('--parser', parser);
   if (redis) args.push('--redis', redis.url || redis);
