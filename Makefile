@@ -240,8 +240,9 @@ bench: deps ## speed and memory beside the official Node.js server
 	$(Q)tests/bench/run.sh
 
 BENCH := $(addprefix $(BUILD)/tests/bench/,load floor server)
-$(BUILD)/tests/bench/load: $(addprefix $(BUILD)/tests/bench/,swarm.o wire.o probe.o)
-$(BUILD)/tests/bench/floor: $(BUILD)/tests/bench/wire.o
+$(BUILD)/tests/bench/load: $(addprefix $(BUILD)/tests/bench/,run.o fanout.o latency.o \
+	echo.o churn.o idle.o joins.o script.o swarm.o packet.o inflate.o wire.o probe.o)
+$(BUILD)/tests/bench/floor: $(addprefix $(BUILD)/tests/bench/,ring.o wire.o)
 
 clean: ## remove what was built
 	$(Q)rm -rf build
