@@ -4,8 +4,9 @@
  *
  *     floor          a broadcast is one frame, written to each member by one
  *                    write(); what came in one read goes out together
- *     floor --uring  the same by io_uring; the exit status is 3 when the kernel
- *                    does not allow it
+ *     floor --uring [--try]
+ *                    the same by io_uring; the exit status is 3 when the kernel
+ *                    does not allow it; --try does nothing more
  *     floor --bare   accept, recv, send and close, one connection at a time
  *
  * An echo's answer is written after the read that it came with. So a server
@@ -259,5 +260,7 @@ int main(int argc, char **argv)
     uring = strcmp(kind, "--uring") == 0;
     if (uring && !ring_init())
         return NO_RING;
+    if (argc > 2 && strcmp(argv[2], "--try") == 0)
+        return 0;
     return strcmp(kind, "--bare") == 0 ? serve_bare() : serve_all();
 }
