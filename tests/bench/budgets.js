@@ -27,7 +27,7 @@ function fanout(runs) {
         if (!run) continue;
         const label = `${count(run.conns)} members, ${size === 64 ? '64 B' : '1 KiB'}, W=${window}`;
         const row = {
-          section: 'Fan-out: CPU per delivery, us (W = broadcasts outstanding)', id, label, value: US,
+          section: 'Fan-out: CPU per delivery, us (W = broadcasts of a room outstanding)', id, label, value: US,
           floor: { id: `fanout-${room}-${size}-1` }, note: true,
         };
         if (window === 8) {
@@ -83,7 +83,7 @@ function rooms(runs) {
   const run = runs.find((r) => r.id === 'rooms-many');
   return run ? [{
     section: 'Small rooms: CPU per delivery, us', id: 'rooms-many', value: US, floor: {},
-    label: `${count(run.conns / 10)} rooms of 10, W=8`,
+    label: `${count(run.conns / 10)} rooms of 10, W=8 each`,
   }] : [];
 }
 
@@ -102,7 +102,7 @@ function kinds() {
 }
 
 function cross() {
-  const section = 'Two nodes through Redis, 100 rooms of 10, W=8';
+  const section = 'Two nodes through Redis, 100 rooms of 10, W=8 each';
   const emit = (ns) => (r) => (ns(r) * r.members) / 1000;
   const added = (p) => (r) => r[`other_${p}_us`] - r[`${p}_us`];
   const difference = (p, label, budgets) => ({

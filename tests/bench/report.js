@@ -70,6 +70,8 @@ function evaluate(row) {
     // What the floors themselves come to.
     floor_of_floor: row.note && ratio(figures(row, 'floor'), floor),
     ring_of_floor: row.note && ratio(figures(row, 'uring'), floor),
+    load_share: Math.max(...runs.filter((r) => r.id === row.id && r.server === server)
+      .map((r) => r.load_share)),
     budgets: [],
   };
   for (const budget of row.budgets || []) {
@@ -89,7 +91,7 @@ function number(v) {
 const times = (s) => (s ? s.median.toFixed(2) : '');
 const range = (s) => (s && s.min !== s.max ? `${s.min.toFixed(2)}..${s.max.toFixed(2)}` : '');
 
-const widths = [44, 10, 10, 10, 8, 8, 14];
+const widths = [52, 10, 10, 10, 8, 8, 14, 6];
 const line = (...cells) => console.log(cells.map((cell, i) => (i === 0
   ? cell.padEnd(widths[i]) : i < widths.length ? cell.padStart(widths[i]) : `  ${cell}`))
   .join('').trimEnd());
@@ -102,14 +104,15 @@ function remarks(r) {
 }
 
 function print(list) {
-  line('', 'confab', 'Node.js', 'floor', '/ Node', '/ floor', 'min..max', 'budget');
+  line('', 'confab', 'Node.js', 'floor', '/ Node', '/ floor', 'min..max', 'load', 'budget');
   let section = '';
   for (const r of list) {
     if (r.section !== section) console.log(`\n${r.section}`);
     section = r.section;
     line(`  ${r.label}`, number(r.confab?.median), number(r.node?.median),
       number(r.floor?.median), times(r.of_node), times(r.of_floor),
-      range(r.of_floor || r.of_node || r.confab), remarks(r));
+      range(r.of_floor || r.of_node || r.confab),
+      r.confab ? `${Math.round(r.load_share * 100)}%` : '', remarks(r));
   }
 }
 

@@ -244,7 +244,7 @@ rooms() {
     local servers="confab node floor"
     start_all "$servers"
     each rooms-many "$1" "$servers" --conns $((many * 10)) --per-room 10 --window 8 \
-        --messages 1600 --warm 800 fanout
+        --messages $((many * 16)) --warm $((many * 8)) fanout
     stop $servers
 }
 
@@ -288,12 +288,12 @@ cross() {
     local kind
     for kind in $(rotate "$1" confab node); do
         start "$kind"
-        load "rooms-one@$1" "$kind" --conns 1000 --per-room 10 --window 8 --messages 1600 \
-            --warm 800 fanout
+        load "rooms-one@$1" "$kind" --conns 1000 --per-room 10 --window 8 --messages 6400 \
+            --warm 1600 fanout
         stop "$kind"
         start_nodes "$kind" 2
         load "cross-rooms@$1" "$nodes" --redis "$redis" --conns 1000 --per-room 10 --window 8 \
-            --messages 1600 --warm 800 fanout
+            --messages 6400 --warm 1600 fanout
         load "cross-latency@$1" "$nodes" --redis "$redis" --conns 2 --rate 100 \
             --seconds $slow_s latency
         stop_nodes
