@@ -235,7 +235,8 @@ build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/libconfab.a
 		-fno-sanitize-recover=all -o $@ $< build/fuzz/libconfab.a $(LDLIBS) -ljansson
 -include $(wildcard build/fuzz/*/*.d build/fuzz/*/*/*.d)
 
-bench: deps ## speed and memory beside the official Node.js server
+bench: ## speed and memory beside the official Node.js server
+	$(Q)deploy/deps.sh cluster
 	$(Q)$(MAKE) all $(BENCH)
 	$(Q)tests/bench/run.sh
 

@@ -2,12 +2,12 @@
 // The rows of the table: which figure of which scenario (the ids of run.sh), what
 // it is compared with, and the budget it is to keep.
 //
-// A row: section, id, label, unit; value(run), the figure; clock, true when it
+// A row: section, id, label; value(run), the figure; clock, true when it
 // is one by the clock; server, whose figure stands in confab's column; floor,
 // what it is divided by: a scenario's id (default: its own), a server ("self":
 // each server by itself) and a value; budgets: [{ of, most, text }], of being a
 // member of the result: of_floor, of_node, or confab for the figure itself;
-// series and x: its place in a growth curve.
+// series and x: its place in a growth curve; plot: its name in the picture.
 
 const US = (r) => (r.cpu_ns === undefined ? undefined : r.cpu_ns / 1000);
 const count = (n) => n.toLocaleString('en-US');
@@ -28,7 +28,7 @@ function fanout(runs) {
         const label = `${count(run.conns)} members, ${size === 64 ? '64 B' : '1 KiB'}, W=${window}`;
         const row = {
           section: 'Fan-out: CPU per delivery, us (W = broadcasts of a room outstanding)', id, label, value: US,
-          floor: { id: `fanout-${room}-${size}-1` }, note: true,
+          plot: 'Fan-out', floor: { id: `fanout-${room}-${size}-1` }, note: true,
         };
         if (window === 8) {
           rows.push({ ...row, budgets: [floorAtMost(0.12), cheaper(14)] });
@@ -48,7 +48,7 @@ function echo() {
   const row = (clients, window, budgets) => ({
     section: 'Echo with acknowledgement: CPU per round trip, us',
     id: `echo-${clients}-${window}`, label: `${count(clients)} connections, W=${window} each`,
-    value: US, floor: {}, budgets,
+    value: US, plot: 'Echo', floor: {}, budgets,
   });
   return [row(100, 1, [floorAtMost(1.15)]), row(1000, 1, [floorAtMost(1.15)]),
     row(100, 8, [cheaper(12)]), row(1000, 8, [cheaper(12)])];
@@ -57,7 +57,7 @@ function echo() {
 function churn() {
   const row = (kind, label, most) => ({
     section: 'Connect, CONNECT, one acknowledgement, close: CPU per session, us',
-    id: `churn-${kind}`, label, value: US, floor: { id: 'churn-bare', server: 'bare' },
+    id: `churn-${kind}`, label, value: US, plot: 'Churn', floor: { id: 'churn-bare', server: 'bare' },
     budgets: [floorAtMost(most)],
   });
   return [row('websocket', 'WebSocket: upgrade request and 2 packets', 3),
@@ -67,7 +67,7 @@ function churn() {
 function latency() {
   const row = (label, value, more) => ({
     section: 'Latency of a broadcast to 1,000, open loop of 50/s',
-    id: 'latency', label, unit: 'us', clock: true, value, ...more,
+    id: 'latency', label, clock: true, value, plot: 'Latency', ...more,
   });
   return [
     row('p50, us', (r) => r.p50_us, { floor: {} }),
@@ -82,7 +82,7 @@ function latency() {
 function rooms(runs) {
   const run = runs.find((r) => r.id === 'rooms-many');
   return run ? [{
-    section: 'Small rooms: CPU per delivery, us', id: 'rooms-many', value: US, floor: {},
+    section: 'Small rooms: CPU per delivery, us', id: 'rooms-many', value: US, plot: 'Small rooms', floor: {},
     label: `${count(run.conns / 10)} rooms of 10, W=8 each`,
   }] : [];
 }
@@ -92,7 +92,7 @@ function kinds() {
     section: 'Other messages, W=8: CPU per delivery, us', id, label, value: US, ...more,
   });
   return [
-    row('binary', '1,000 members, 1 KiB attachment', { floor: {} }),
+    row('binary', '1,000 members, 1 KiB attachment', { plot: 'Binary', floor: {} }),
     row('msgpack', '1,000 members, msgpack parser, 64 B'),
     row('deflate-without', '100 members, 2 KiB of text'),
     row('deflate-with', 'the same with per-message deflate', {
@@ -112,7 +112,7 @@ function cross() {
   return [
     {
       section, id: 'cross-rooms', label: 'CPU per delivery, us / one node alone', value: US,
-      floor: { id: 'rooms-one', server: 'self' },
+      plot: 'Two nodes, one being 1', floor: { id: 'rooms-one', server: 'self' },
       budgets: [{ of: 'of_floor', most: 1.2, text: '<= 1.20 of one node' }],
     },
     {
@@ -138,17 +138,19 @@ function idle(runs) {
       const id = `idle-${kind}${suffix}`;
       const run = runs.find((r) => r.id === id);
       if (!run) continue;
-      const row = { section, id, label: `${name}, ${count(run.conns)}`, value: (r) => r.bytes_per_conn };
+      const row = {
+        section, id, label: `${name}, ${count(run.conns)}`, plot: 'Memory', value: (r) => r.bytes_per_conn,
+      };
       rows.push(suffix ? row : { ...row, budgets: [atMost(most, 'bytes')] });
       if (suffix) continue;
       rows.push({ ...row, label: `${name}, of the kernel's small objects`, value: (r) => r.kernel_per_conn });
-      rows.push({ ...row, label: `${name}, CPU to open, us`, value: US });
+      rows.push({ ...row, label: `${name}, CPU to open, us`, value: US, plot: '' });
     }
   }
   const third = runs.find((r) => r.id === 'idle-thirds');
   if (third) {
     rows.push({
-      section, id: 'idle-thirds', label: `WebSocket, ${count(3 * third.conns)} in three processes`,
+      section, id: 'idle-thirds', label: `WebSocket, ${count(3 * third.conns)} in three processes`, plot: 'Memory',
       value: (r) => r.bytes_per_conn,
     });
   }

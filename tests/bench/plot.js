@@ -18,31 +18,45 @@ const logScale = (low, high, from, to) => (v) => {
 };
 const short = (v) => (v >= 1e3 ? `${v / 1e3}k` : String(v));
 
-// A line for each row that has a floor: confab (with least and greatest),
-// Node.js, the floor at 1, the budget.
-function costs(list, top) {
-  const rows = list.filter((r) => r.of_floor && r.id !== 'deflate-with');
-  const left = 360;
+// A line for each row: confab (with least and greatest), Node.js, the budgets.
+function lines(rows, top, { title, ticks, of, label }) {
+  const left = 330;
   const bottom = top + 24 + rows.length * 20;
-  const x = logScale(0.03, 100, left, WIDTH - 30);
-  const out = [text(20, top, 'Cost beside the floor (log scale; less is better)', 'class="h"')];
-  for (const v of [0.03, 0.1, 0.3, 1, 3, 10, 30, 100]) {
+  const x = logScale(ticks[0], ticks.at(-1), left, WIDTH - 30);
+  const out = [text(20, top, title, 'class="h"')];
+  for (const v of ticks) {
     out.push(line(x(v), top + 14, x(v), bottom, v === 1 ? COLORS.floor : '#e4e4e4'));
-    out.push(text(x(v), bottom + 16, v, 'class="t" text-anchor="middle"'));
+    out.push(text(x(v), bottom + 16, short(v), 'class="t" text-anchor="middle"'));
   }
   rows.forEach((r, i) => {
     const y = top + 30 + i * 20;
-    const what = r.section.split(':')[0].split(',')[0];
-    out.push(text(left - 12, y + 4, `${what}: ${r.label}`, 'class="t" text-anchor="end"'));
-    for (const b of r.budgets.filter((each) => each.of === 'of_floor')) {
+    const [own, node] = of(r);
+    out.push(text(left - 12, y + 4, label(r), 'class="t" text-anchor="end"'));
+    for (const b of r.budgets.filter((each) => r[each.of] === own)) {
       out.push(line(x(b.most), y - 8, x(b.most), y + 8, COLORS.budget, 'stroke-width="2.5"'));
     }
-    const { min, max } = r.of_floor;
-    out.push(line(x(min), y, x(max), y, COLORS.confab, 'stroke-width="2"'));
-    if (r.node_of_floor) out.push(dot(x(r.node_of_floor.median), y, COLORS.node, false));
-    out.push(dot(x(r.of_floor.median), y, COLORS.confab));
+    out.push(line(x(own.min), y, x(own.max), y, COLORS.confab, 'stroke-width="2"'));
+    if (node) out.push(dot(x(node.median), y, COLORS.node, false));
+    out.push(dot(x(own.median), y, COLORS.confab));
   });
-  return { svg: out, bottom: bottom + 30 };
+  return { svg: out, bottom: rows.length ? bottom + 30 : top };
+}
+
+function costs(list, top) {
+  return lines(list.filter((r) => r.of_floor && r.plot), top, {
+    title: 'Cost as a multiple of the floor (log scale; less is better)',
+    ticks: [0.03, 0.1, 0.3, 1, 3, 10, 30, 100],
+    of: (r) => [r.of_floor, r.node_of_floor],
+    label: (r) => `${r.plot}: ${r.label.replace(/, us.*/, '')}`,
+  });
+}
+
+function memory(list, top) {
+  return lines(list.filter((r) => r.confab && r.plot === 'Memory'), top, {
+    title: 'Memory of an idle connection, bytes (log scale)',
+    ticks: [100, 300, 1000, 3000, 10000, 30000],
+    of: (r) => [r.confab, r.node], label: (r) => r.label,
+  });
 }
 
 // The curves of one series in a box; both axes logarithmic.
@@ -96,13 +110,14 @@ function legend(versions) {
 // The picture of the rows of report.js.
 exports.plot = (list, versions) => {
   const first = costs(list, 96);
-  const second = curves(list, first.bottom + 30);
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${second.bottom}" `
-    + `viewBox="0 0 ${WIDTH} ${second.bottom}">
+  const second = memory(list, first.bottom + 20);
+  const third = curves(list, second.bottom + 20);
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${third.bottom}" `
+    + `viewBox="0 0 ${WIDTH} ${third.bottom}">
 <style>text{font-family:sans-serif;fill:#222}.t{font-size:11px}.h{font-size:13px;font-weight:bold}`
     + `.title{font-size:16px;font-weight:bold}</style>
 <rect width="100%" height="100%" fill="#fff"/>
-${[...legend(versions), ...first.svg, ...second.svg].join('\n')}
+${[...legend(versions), ...first.svg, ...second.svg, ...third.svg].join('\n')}
 </svg>
 `;
 };

@@ -62,7 +62,8 @@ function evaluate(row) {
   const node = figures(row, 'node');
   const floor = floorFigures(row, server);
   const result = {
-    section: row.section, id: row.id, label: row.label, series: row.series, x: row.x,
+    section: row.section, id: row.id, label: row.label,
+    plot: row.plot, series: row.series, x: row.x,
     confab: spread([...own.values()]), node: spread([...node.values()]),
     floor: spread([...floor.values()]),
     of_node: ratio(own, node), of_floor: ratio(own, floor),
