@@ -165,7 +165,7 @@ function growth(runs) {
   const rows = [];
   const add = (section, pattern, series, label, value = US) => {
     const ids = [...new Set(runs.map((r) => r.id).filter((id) => pattern.test(id)))];
-    for (const id of ids) {
+    for (const id of ids.length > 1 ? ids : []) {
       const run = runs.find((r) => r.id === id);
       const x = run.rooms || (series === 'nodes' ? run.nodes : run.conns);
       rows.push({ section, id, label: label(x), value, series, x });

@@ -126,13 +126,14 @@ const versions = {
   '@socket.io/redis-adapter': of('@socket.io/redis-adapter'),
 };
 const machine = { cpu: os.cpus()[0].model, cores: os.cpus().length, kernel: os.release() };
+const repeats = new Set(runs.map((r) => r.turn)).size;
 const faults = {};
 for (const field of ['lost', 'doubled', 'reordered', 'bad']) faults[field] = sum(field);
 
 const list = sections(runs).map(evaluate).filter((r) => r.confab || r.node);
 console.log(`${version}; socket.io ${versions['socket.io']}, ws ${versions.ws} on Node.js `
   + `${process.version}; Linux ${machine.kernel}, ${machine.cores} cores, ${machine.cpu}; `
-  + `medians of ${process.env.REPEATS}; ratios within one repeat\n`);
+  + `medians of ${repeats}; ratios within one repeat\n`);
 print(list);
 
 const clean = Object.values(faults).every((n) => n === 0);
@@ -147,7 +148,7 @@ const all = list.flatMap((r) => r.budgets);
 console.log(`${all.filter((b) => b.holds).length} of ${all.length} budgets hold`);
 
 fs.writeFileSync(path.join(directory, 'results.json'), `${JSON.stringify({
-  date: new Date().toISOString(), machine, versions, repeats: Number(process.env.REPEATS),
+  date: new Date().toISOString(), machine, versions, repeats,
   faults, table: list, runs,
 }, null, 1)}\n`);
 fs.writeFileSync(path.join(directory, 'results.svg'), plot(list, versions));

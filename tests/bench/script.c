@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,14 +151,9 @@ static void begin(struct talk *t)
     t->index = stage.begun++;
     t->step = 0;
     t->sid[0] = '\0';
-    t->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (t->fd < 0)
-        die("socket: %s", strerror(errno));
-    int on = 1;
-    setsockopt(t->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     /* On this machine the kernel accepts for the server, at once. */
-    const struct sockaddr *to = (const struct sockaddr *)&stage.to;
-    if (connect(t->fd, to, sizeof(stage.to)) < 0)
+    t->fd = wire_dial(&stage.to, t->index, 0);
+    if (t->fd < 0)
         die("connect: %s", strerror(errno));
     struct epoll_event e = {.events = EPOLLIN, .data.ptr = t};
     if (epoll_ctl(stage.epoll, EPOLL_CTL_ADD, t->fd, &e) < 0)

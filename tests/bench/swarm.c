@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -186,17 +185,12 @@ static void on_deflated(struct wire *w, unsigned opcode, char *p, size_t len)
 
 static void start_client(struct swarm *s, struct client *c)
 {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        die("socket: %s", strerror(errno));
-    int on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     const struct sockaddr_in to = {.sin_family = AF_INET,
                                    .sin_addr = s->to,
                                    .sin_port =
                                        htons(s->ports[c->index % s->n_nodes])};
-    if (connect(fd, (const struct sockaddr *)&to, sizeof(to)) < 0 &&
-        errno != EINPROGRESS)
+    int fd = wire_dial(&to, c->index, SOCK_NONBLOCK);
+    if (fd < 0)
         die("connect: %s", strerror(errno));
     wire_init(&c->wire, fd, true);
     send_upgrade(c);

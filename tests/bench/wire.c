@@ -1,12 +1,18 @@
 #include "tests/bench/wire.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum {
+    FIRST_ADDRESS = 0x7f000101, /* 127.0.1.1 */
+    ADDRESSES = 200,
+    ADDRESS_CONNS = 2048,
+};
 enum { INPUT_BYTES = 1 << 20, STORE_MIN = 128, FIN = 0x80, RSV1 = 0x40 };
 
 /* Servers have to unmask whatever the key is. */
@@ -46,6 +52,28 @@ static void store_fini(struct wire_store *s)
 {
     free(s->p);
     *s = (struct wire_store){0};
+}
+
+int wire_dial(const struct sockaddr_in *to, uint32_t index, int flags)
+{
+    const struct sockaddr_in from = {
+        .sin_family = AF_INET,
+        .sin_addr.s_addr =
+            htonl(FIRST_ADDRESS + index / ADDRESS_CONNS % ADDRESSES)};
+    int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+    if (fd < 0)
+        return -1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+    if (bind(fd, (const struct sockaddr *)&from, sizeof(from)) < 0 ||
+        (connect(fd, (const struct sockaddr *)to, sizeof(*to)) < 0 &&
+         errno != EINPROGRESS)) {
+        int why = errno;
+        close(fd);
+        errno = why;
+        return -1;
+    }
+    return fd;
 }
 
 void wire_init(struct wire *w, int fd, bool masks)

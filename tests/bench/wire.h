@@ -8,6 +8,7 @@
 #ifndef CONFAB_TESTS_BENCH_WIRE_H
 #define CONFAB_TESTS_BENCH_WIRE_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,6 +43,11 @@ struct wire_ops {
     void (*on_binary)(struct wire *w, char *p, size_t len);
     void (*on_deflated)(struct wire *w, unsigned opcode, char *p, size_t len);
 };
+
+/* A socket that connects to `to`, with flags of socket(2); -1 with errno. The
+ * own address, in 127.0.1.0/24, changes with `index`: to search a free port
+ * among thousands that are taken would be most of the work. */
+int wire_dial(const struct sockaddr_in *to, uint32_t index, int flags);
 
 void wire_init(struct wire *w, int fd, bool masks);
 /* Closes with a reset, so that thousands of connections leave no trace in the
