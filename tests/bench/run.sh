@@ -344,7 +344,7 @@ idle_thirds() { # REPEAT
         jobs=()
         for i in 0 1 2; do start "$kind.$i"; done
         for i in 0 1 2; do
-            load "idle-thirds@$1" "$kind.$i" --per-room 100 --conns $thirds idle &
+            load "idle-thirds@$1" "$kind.$i" --per-room 100 --conns $thirds idle 8>&- &
             jobs+=($!)
         done
         for i in "${jobs[@]}"; do
