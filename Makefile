@@ -235,13 +235,15 @@ build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/libconfab.a
 		-fno-sanitize-recover=all -o $@ $< build/fuzz/libconfab.a $(LDLIBS) -ljansson
 -include $(wildcard build/fuzz/*/*.d build/fuzz/*/*/*.d)
 
-bench: deps ## speed and memory beside the official Node.js server
+bench: ## speed and memory beside the official Node.js server
+	$(Q)deploy/deps.sh cluster
 	$(Q)$(MAKE) all $(BENCH)
 	$(Q)tests/bench/run.sh
 
 BENCH := $(addprefix $(BUILD)/tests/bench/,load floor server)
-$(BUILD)/tests/bench/load: $(addprefix $(BUILD)/tests/bench/,swarm.o wire.o probe.o)
-$(BUILD)/tests/bench/floor: $(BUILD)/tests/bench/wire.o
+$(BUILD)/tests/bench/load: $(addprefix $(BUILD)/tests/bench/,run.o fanout.o latency.o \
+	echo.o churn.o idle.o joins.o script.o swarm.o packet.o inflate.o wire.o probe.o)
+$(BUILD)/tests/bench/floor: $(addprefix $(BUILD)/tests/bench/,ring.o wire.o)
 
 instr: deps-test ## instructions of the hot paths, against the committed numbers
 	$(Q)$(MAKE) $(BUILD)/tests/instr/instr

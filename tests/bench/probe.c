@@ -3,9 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-enum { NS_PER_S = 1000000000, LINE_MAX_BYTES = 1024, STAT_UTIME = 14 };
+enum { NS_PER_S = 1000000000, LINE_MAX_BYTES = 1024 };
 
 static uint64_t to_ns(struct timespec t)
 {
@@ -19,40 +18,25 @@ uint64_t probe_now_ns(void)
     return to_ns(t);
 }
 
-/* User and system time: fields 14 and 15 of stat. The name in parentheses may
- * hold anything, so counting begins behind it, at field 3. */
-static bool read_parts(pid_t pid, struct probe_cpu *out)
-{
-    char path[64], line[LINE_MAX_BYTES];
-    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-    FILE *f = fopen(path, "r");
-    if (!f)
-        return false;
-    const char *got = fgets(line, sizeof(line), f);
-    fclose(f);
-    const char *p = got ? strrchr(line, ')') : NULL;
-    if (!p)
-        return false;
-    for (int field = 2; p && field < STAT_UTIME; field++)
-        p = strchr(p + 1, ' ');
-    unsigned long user, system;
-    if (!p || sscanf(p, "%lu %lu", &user, &system) != 2)
-        return false;
-    uint64_t tick = NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK);
-    out->user_ns = user * tick;
-    out->system_ns = system * tick;
-    return true;
-}
-
-bool probe_cpu(pid_t pid, struct probe_cpu *out)
+bool probe_cpu(pid_t pid, uint64_t *ns)
 {
     clockid_t clock;
     struct timespec t;
     /* The process's CPU clock: schedstat knows the first thread only. */
     if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &t) < 0)
         return false;
-    out->total_ns = to_ns(t);
-    return read_parts(pid, out);
+    *ns = to_ns(t);
+    return true;
+}
+
+/* The line "NAME: N kB" of a file of such lines. */
+static void read_kb(const char *line, const char *name, uint64_t *bytes)
+{
+    size_t n = strlen(name);
+    unsigned long kb;
+    if (strncmp(line, name, n) == 0 && line[n] == ':' &&
+        sscanf(line + n + 1, "%lu", &kb) == 1)
+        *bytes = kb * 1024;
 }
 
 bool probe_memory(pid_t pid, struct probe_memory *out)
@@ -64,16 +48,23 @@ bool probe_memory(pid_t pid, struct probe_memory *out)
         return false;
     *out = (struct probe_memory){0};
     while (fgets(line, sizeof(line), f)) {
-        unsigned long kb;
-        if (sscanf(line, "Private_Dirty: %lu", &kb) == 1) {
-            out->private_dirty = kb * 1024;
-            out->private_all += kb * 1024;
-        } else if (sscanf(line, "Private_Clean: %lu", &kb) == 1) {
-            out->private_all += kb * 1024;
-        } else if (sscanf(line, "Pss: %lu", &kb) == 1) {
-            out->pss = kb * 1024;
-        }
+        read_kb(line, "Private_Dirty", &out->private_dirty);
+        read_kb(line, "Pss", &out->pss);
+        read_kb(line, "Rss", &out->rss);
     }
     fclose(f);
     return true;
+}
+
+uint64_t probe_kernel_slab(void)
+{
+    char line[LINE_MAX_BYTES];
+    uint64_t bytes = 0;
+    FILE *f = fopen("/proc/meminfo", "r");
+    if (!f)
+        return 0;
+    while (fgets(line, sizeof(line), f))
+        read_kb(line, "Slab", &bytes);
+    fclose(f);
+    return bytes;
 }

@@ -6,21 +6,17 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* All threads together, those that have ended included. The total is exact to
- * the nanosecond; its parts come in clock ticks. */
-struct probe_cpu {
-    uint64_t total_ns;
-    uint64_t user_ns, system_ns;
-};
-
 /* The process's own pages, from smaps_rollup. */
 struct probe_memory {
-    uint64_t private_dirty, private_all, pss; /* bytes */
+    uint64_t private_dirty, pss, rss; /* bytes */
 };
 
 /* False when there is no such process. */
-bool probe_cpu(pid_t pid, struct probe_cpu *out);
+/* CPU time of all threads together, those that have ended included. */
+bool probe_cpu(pid_t pid, uint64_t *ns);
 bool probe_memory(pid_t pid, struct probe_memory *out);
+/* What the kernel has in small objects, sockets among them: bytes. */
+uint64_t probe_kernel_slab(void);
 uint64_t probe_now_ns(void);
 
 #endif

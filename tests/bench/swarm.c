@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,13 +9,15 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "tests/bench/inflate.h"
+#include "tests/bench/packet.h"
 #include "tests/bench/probe.h"
 
 enum {
     OPENING_MAX = 64,
     EVENTS = 1024,
-    PACKET_MAX = 256,
     OPEN_STALL_MS = 20000,
+    NS_PER_S = 1000000000,
 };
 
 enum client_state { TCP, UPGRADE, ENGINE, NAMESPACE, ROOM, READY };
@@ -47,12 +48,21 @@ static bool starts(const char *p, size_t len, const char *with)
 
 void swarm_send(struct client *c, const char *packet, size_t len)
 {
-    char text[64 * 1024 + PACKET_MAX];
-    if (len >= sizeof(text))
+    char text[PACKET_MAX + 1];
+    if (len > PACKET_MAX)
         die("a packet of %zu bytes is too large", len);
+    if (c->swarm->msgpack) {
+        wire_message(&c->wire, WIRE_BINARY, packet, len);
+        return;
+    }
     text[0] = '4';
     memcpy(text + 1, packet, len);
-    wire_text(&c->wire, text, len + 1);
+    wire_message(&c->wire, WIRE_TEXT, text, len + 1);
+}
+
+void swarm_attach(struct client *c, const char *p, size_t len)
+{
+    wire_message(&c->wire, WIRE_BINARY, p, len);
 }
 
 void swarm_flush(struct client *c)
@@ -69,14 +79,20 @@ static void send_upgrade(struct client *c)
         "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\n"
         "Host: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        "Sec-WebSocket-Version: 13\r\n\r\n";
+        "Sec-WebSocket-Version: 13\r\n";
+    static const char deflate[] =
+        "Sec-WebSocket-Extensions: permessage-deflate; "
+        "server_no_context_takeover; client_no_context_takeover\r\n";
     c->state = UPGRADE;
     wire_add(&c->wire, request, sizeof(request) - 1);
+    if (c->swarm->deflate)
+        wire_add(&c->wire, deflate, sizeof(deflate) - 1);
+    wire_add(&c->wire, "\r\n", 2);
 }
 
-void swarm_room(const struct swarm *s, uint32_t index, char *out, size_t size)
+void swarm_room(uint32_t number, char out[SWARM_ROOM_MAX])
 {
-    snprintf(out, size, "room-%u", index / s->per_room);
+    snprintf(out, SWARM_ROOM_MAX, "room-%u", number);
 }
 
 static void become_ready(struct client *c)
@@ -87,22 +103,22 @@ static void become_ready(struct client *c)
 
 static void send_join(struct client *c)
 {
-    char room[32], packet[PACKET_MAX];
+    char room[SWARM_ROOM_MAX], packet[PACKET_HEAD_MAX];
     if (!c->swarm->per_room) {
         become_ready(c);
         return;
     }
-    swarm_room(c->swarm, c->index, room, sizeof(room));
-    int n = snprintf(packet, sizeof(packet), "20[\"join\",\"%s\"]", room);
+    swarm_room(c->index / c->swarm->per_room, room);
     c->state = ROOM;
-    swarm_send(c, packet, (size_t)n);
+    swarm_send(c, packet, packet_join(c->swarm->msgpack, room, packet));
 }
 
 static void on_opening_packet(struct client *c, const char *p, size_t len)
 {
-    if (c->state == NAMESPACE && starts(p, len, "0{"))
+    bool msgpack = c->swarm->msgpack;
+    if (c->state == NAMESPACE && packet_is_connect(msgpack, p, len))
         send_join(c);
-    else if (c->state == ROOM && starts(p, len, "30["))
+    else if (c->state == ROOM && packet_is_ack(msgpack, p, len))
         become_ready(c);
     else
         die("client %u: unexpected packet %.*s", c->index, (int)len, p);
@@ -113,36 +129,68 @@ static void on_head(struct wire *w, const char *head, size_t len)
     struct client *c = client_of(w);
     if (c->state != UPGRADE || !starts(head, len, "HTTP/1.1 101"))
         die("client %u: not accepted: %.*s", c->index, (int)len, head);
+    if (c->swarm->deflate && !memmem(head, len, "permessage-deflate", 18))
+        die("the server does not compress");
     c->state = ENGINE;
+}
+
+static void on_packet(struct client *c, const char *p, size_t len)
+{
+    if (c->state == READY)
+        c->swarm->on_packet(c, p, len, c->swarm->arg);
+    else
+        on_opening_packet(c, p, len);
 }
 
 static void on_text(struct wire *w, char *text, size_t len)
 {
     struct client *c = client_of(w);
+    char packet[PACKET_HEAD_MAX];
     c->swarm->messages++;
     if (len == 1 && text[0] == '2') {
-        wire_text(w, "3", 1);
+        wire_message(w, WIRE_TEXT, "3", 1);
     } else if (c->state == ENGINE && starts(text, len, "0{")) {
         c->state = NAMESPACE;
-        swarm_send(c, "0", 1);
+        swarm_send(c, packet, packet_connect(c->swarm->msgpack, packet));
     } else if (len < 2 || text[0] != '4') {
         die("client %u: unexpected message %.*s", c->index, (int)len, text);
-    } else if (c->state == READY) {
-        c->swarm->on_packet(c, text + 1, len - 1, c->swarm->arg);
     } else {
-        on_opening_packet(c, text + 1, len - 1);
+        on_packet(c, text + 1, len - 1);
     }
+}
+
+static void on_binary(struct wire *w, char *p, size_t len)
+{
+    struct client *c = client_of(w);
+    c->swarm->messages++;
+    if (c->swarm->msgpack)
+        on_packet(c, p, len);
+    else if (c->swarm->on_attachment)
+        c->swarm->on_attachment(c, p, len, c->swarm->arg);
+    else
+        die("client %u: unexpected binary message", c->index);
+}
+
+static void on_deflated(struct wire *w, unsigned opcode, char *p, size_t len)
+{
+    size_t n;
+    char *text = inflate_message(p, len, &n);
+    if (!text)
+        die("a compressed message of %zu bytes is broken", len);
+    if (opcode == WIRE_TEXT)
+        on_text(w, text, n);
+    else
+        on_binary(w, text, n);
 }
 
 static void start_client(struct swarm *s, struct client *c)
 {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const struct sockaddr_in to = {.sin_family = AF_INET,
+                                   .sin_addr = s->to,
+                                   .sin_port =
+                                       htons(s->ports[c->index % s->n_nodes])};
+    int fd = wire_dial(&to, c->index, SOCK_NONBLOCK);
     if (fd < 0)
-        die("socket: %s", strerror(errno));
-    int on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    const struct sockaddr *to = (const struct sockaddr *)&s->to;
-    if (connect(fd, to, sizeof(s->to)) < 0 && errno != EINPROGRESS)
         die("connect: %s", strerror(errno));
     wire_init(&c->wire, fd, true);
     send_upgrade(c);
@@ -153,13 +201,10 @@ static void start_client(struct swarm *s, struct client *c)
         die("epoll_ctl: %s", strerror(errno));
 }
 
-void swarm_open(struct swarm *s, const char *host, uint16_t port, uint32_t n,
-                uint32_t per_room)
+void swarm_open(struct swarm *s, uint32_t n, uint32_t per_room)
 {
-    s->to =
-        (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port)};
-    if (inet_pton(AF_INET, host, &s->to.sin_addr) != 1)
-        die("not an IPv4 address: %s", host);
+    if (inet_pton(AF_INET, s->host, &s->to) != 1)
+        die("not an IPv4 address: %s", s->host);
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
     s->clients = calloc(n, sizeof(*s->clients));
     if (s->epoll < 0 || !s->clients)
@@ -197,11 +242,10 @@ void swarm_close(struct swarm *s)
 
 /* ---- events -------------------------------------------------------------- */
 
-void swarm_turn(struct swarm *s, int ms)
+static void serve(const struct epoll_event *events, int n)
 {
-    static const struct wire_ops ops = {on_head, on_text};
-    struct epoll_event events[EVENTS];
-    int n = epoll_wait(s->epoll, events, EVENTS, ms);
+    static const struct wire_ops ops = {on_head, on_text, on_binary,
+                                        on_deflated};
     for (int i = 0; i < n; i++) {
         struct wire *w = events[i].data.ptr;
         struct client *c = client_of(w);
@@ -211,4 +255,17 @@ void swarm_turn(struct swarm *s, int ms)
         if (w->out.len && (!w->blocked || events[i].events & EPOLLOUT))
             swarm_flush(c);
     }
+}
+
+void swarm_turn(struct swarm *s, int ms)
+{
+    struct epoll_event events[EVENTS];
+    serve(events, epoll_wait(s->epoll, events, EVENTS, ms));
+}
+
+void swarm_turn_ns(struct swarm *s, uint64_t ns)
+{
+    struct epoll_event events[EVENTS];
+    struct timespec wait = {(time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S)};
+    serve(events, epoll_pwait2(s->epoll, events, EVENTS, &wait, NULL));
 }

@@ -1,5 +1,6 @@
 /* Many Socket.IO clients (Engine.IO v4, Socket.IO v5, WebSocket from the start)
- * on one epoll, in the main namespace.
+ * on one epoll, in the main namespace, of one server or of the nodes of a
+ * cluster in turns.
  *
  * Opening is paced: a bounded number of clients are on their way at a time, so
  * that no listen queue overflows. Each client connects, sends CONNECT, and
@@ -23,37 +24,53 @@ struct client {
     uint32_t next_seq; /* the owner's: see tally.h */
     uint64_t seen;
     uint32_t sent, received;
+    bool open_part; /* the owner's: an attachment is to come */
 };
 
+enum { SWARM_NODES_MAX = 8 };
+
 struct swarm {
+    /* The owner's, before swarm_open: the host in numbers, the port of each
+     * node, what the clients speak. */
+    const char *host;
+    uint16_t ports[SWARM_NODES_MAX];
+    uint32_t n_nodes;
+    bool msgpack, deflate;
+
     int epoll;
-    struct sockaddr_in to;
+    struct in_addr to;
     struct client *clients;
     uint32_t n;
     uint32_t started, ready; /* of the clients */
     uint32_t per_room;       /* clients of one room; 0 = no rooms */
     uint64_t messages;       /* that came in, of all kinds */
-    /* A Socket.IO packet (without the Engine.IO type) for a ready client. */
+    /* A Socket.IO packet (without the Engine.IO type) for a ready client, and
+     * an attachment of one. */
     void (*on_packet)(struct client *c, const char *p, size_t len, void *arg);
+    void (*on_attachment)(struct client *c, const char *p, size_t len,
+                          void *arg);
     void *arg;
 };
 
-/* `host` in numbers. Returns when all are ready. */
-void swarm_open(struct swarm *s, const char *host, uint16_t port, uint32_t n,
-                uint32_t per_room);
+/* Returns when all are ready. Client i is with node i modulo their number. */
+void swarm_open(struct swarm *s, uint32_t n, uint32_t per_room);
 /* Resets every connection. */
 void swarm_close(struct swarm *s);
 
-/* The room of client `index`: "room-" and a number. */
-void swarm_room(const struct swarm *s, uint32_t index, char *out, size_t size);
+enum { SWARM_ROOM_MAX = 32 };
+/* The name of room `number`; that of client i is number i / per_room. */
+void swarm_room(uint32_t number, char out[SWARM_ROOM_MAX]);
 
-/* Queues a Socket.IO packet; goes out at the end of the turn, or with
- * swarm_flush. */
+/* Queues a Socket.IO packet, an attachment; goes out at the end of the turn, or
+ * with swarm_flush. */
 void swarm_send(struct client *c, const char *packet, size_t len);
+void swarm_attach(struct client *c, const char *p, size_t len);
 void swarm_flush(struct client *c);
 
 /* Waits for events for at most `ms` and handles them. */
 void swarm_turn(struct swarm *s, int ms);
+/* The same with a wait that is exact. */
+void swarm_turn_ns(struct swarm *s, uint64_t ns);
 
 __attribute__((noreturn, format(printf, 1, 2))) void die(const char *fmt, ...);
 

@@ -1,13 +1,19 @@
 #include "tests/bench/wire.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { INPUT_BYTES = 1 << 20, STORE_MIN = 128, OPCODE_FRAMED = 0x80 };
+enum {
+    FIRST_ADDRESS = 0x7f000101, /* 127.0.1.1 */
+    ADDRESSES = 200,
+    ADDRESS_CONNS = 2048,
+};
+enum { INPUT_BYTES = 1 << 20, STORE_MIN = 128, FIN = 0x80, RSV1 = 0x40 };
 
 /* Servers have to unmask whatever the key is. */
 static const char mask_key[4] = {0x5a, 0x13, 0x77, 0x2e};
@@ -46,6 +52,28 @@ static void store_fini(struct wire_store *s)
 {
     free(s->p);
     *s = (struct wire_store){0};
+}
+
+int wire_dial(const struct sockaddr_in *to, uint32_t index, int flags)
+{
+    const struct sockaddr_in from = {
+        .sin_family = AF_INET,
+        .sin_addr.s_addr =
+            htonl(FIRST_ADDRESS + index / ADDRESS_CONNS % ADDRESSES)};
+    int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+    if (fd < 0)
+        return -1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+    if (bind(fd, (const struct sockaddr *)&from, sizeof(from)) < 0 ||
+        (connect(fd, (const struct sockaddr *)to, sizeof(*to)) < 0 &&
+         errno != EINPROGRESS)) {
+        int why = errno;
+        close(fd);
+        errno = why;
+        return -1;
+    }
+    return fd;
 }
 
 void wire_init(struct wire *w, int fd, bool masks)
@@ -110,12 +138,23 @@ static size_t parse_frame(char *p, size_t have, struct frame *f)
 static bool take_frame(struct wire *w, const struct wire_ops *ops,
                        const struct frame *f)
 {
-    if (f->first == (OPCODE_FRAMED | WIRE_TEXT)) {
-        ops->on_text(w, f->body, f->len);
-        return true;
-    }
+    unsigned opcode = f->first & ~(unsigned)(FIN | RSV1);
+    bool data = opcode == WIRE_TEXT || opcode == WIRE_BINARY;
     /* WebSocket's own pings: no peer here sends any, so none is answered. */
-    return f->first == (OPCODE_FRAMED | WIRE_PING);
+    if (!(f->first & FIN) || !data)
+        return f->first == (FIN | WIRE_PING);
+    if (f->first & RSV1) {
+        if (!ops->on_deflated)
+            return false;
+        ops->on_deflated(w, opcode, f->body, f->len);
+    } else if (opcode == WIRE_TEXT) {
+        ops->on_text(w, f->body, f->len);
+    } else {
+        if (!ops->on_binary)
+            return false;
+        ops->on_binary(w, f->body, f->len);
+    }
+    return true;
 }
 
 /* Hands up what is complete in `p`; `*used` says how far. */
@@ -165,10 +204,10 @@ bool wire_read(struct wire *w, const struct wire_ops *ops)
 
 /* ---- sending ------------------------------------------------------------- */
 
-size_t wire_head(char *head, size_t len)
+size_t wire_head(char *head, unsigned opcode, size_t len)
 {
     size_t extra = len < 126 ? 0 : len <= UINT16_MAX ? 2 : 8;
-    head[0] = (char)(OPCODE_FRAMED | WIRE_TEXT);
+    head[0] = (char)(FIN | opcode);
     head[1] = (char)(extra == 0 ? len : extra == 2 ? 126 : 127);
     for (size_t i = 0; i < extra; i++)
         head[2 + i] = (char)(len >> (8 * (extra - 1 - i)));
@@ -180,10 +219,10 @@ void wire_add(struct wire *w, const char *p, size_t len)
     store_add(&w->out, p, len);
 }
 
-void wire_text(struct wire *w, const char *text, size_t len)
+void wire_message(struct wire *w, unsigned opcode, const char *text, size_t len)
 {
     char *p = store_space(&w->out, WIRE_HEAD_MAX + len);
-    size_t head = wire_head(p, len);
+    size_t head = wire_head(p, opcode, len);
     if (w->masks) {
         p[1] = (char)(p[1] | 0x80);
         memcpy(p + head, mask_key, 4);

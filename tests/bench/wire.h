@@ -8,11 +8,17 @@
 #ifndef CONFAB_TESTS_BENCH_WIRE_H
 #define CONFAB_TESTS_BENCH_WIRE_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { WIRE_TEXT = 1, WIRE_CLOSE = 8, WIRE_PING = 9, WIRE_HEAD_MAX = 14 };
+enum {
+    WIRE_TEXT = 1,
+    WIRE_BINARY = 2,
+    WIRE_PING = 9,
+    WIRE_HEAD_MAX = 14,
+};
 
 struct wire_store {
     char *p;
@@ -32,7 +38,16 @@ struct wire_ops {
     void (*on_head)(struct wire *w, const char *head, size_t len);
     /* A text message; may be changed in place; gone after the call. */
     void (*on_text)(struct wire *w, char *text, size_t len);
+    /* The same for a binary message, and for a compressed one of either kind.
+     * NULL: such a message ends the connection. */
+    void (*on_binary)(struct wire *w, char *p, size_t len);
+    void (*on_deflated)(struct wire *w, unsigned opcode, char *p, size_t len);
 };
+
+/* A socket that connects to `to`, with flags of socket(2); -1 with errno. The
+ * own address, in 127.0.1.0/24, changes with `index`: to search a free port
+ * among thousands that are taken would be most of the work. */
+int wire_dial(const struct sockaddr_in *to, uint32_t index, int flags);
 
 void wire_init(struct wire *w, int fd, bool masks);
 /* Closes with a reset, so that thousands of connections leave no trace in the
@@ -43,16 +58,16 @@ void wire_fini(struct wire *w);
  * more use; errno is 0 when that is not the kernel's word. */
 bool wire_read(struct wire *w, const struct wire_ops *ops);
 
-/* Both only queue; wire_flush writes. */
+/* Both only queue; wire_flush writes. A message is framed. */
 void wire_add(struct wire *w, const char *p, size_t len);
-void wire_text(struct wire *w, const char *text, size_t len);
+void wire_message(struct wire *w, unsigned opcode, const char *p, size_t len);
 /* Writes `p` at once when nothing waits, and queues what is left. */
 bool wire_write(struct wire *w, int epoll, const char *p, size_t len);
 /* Writes what is queued, and asks for EPOLLOUT while there is more. */
 bool wire_flush(struct wire *w, int epoll);
 
-/* Puts an unmasked header for a text of `len` bytes at `head` (WIRE_HEAD_MAX
+/* Puts an unmasked header for a message of `len` bytes at `head` (WIRE_HEAD_MAX
  * bytes); its size. */
-size_t wire_head(char *head, size_t len);
+size_t wire_head(char *head, unsigned opcode, size_t len);
 
 #endif
