@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "common/mem.h"
+#include "common/poll.h"
 
 static uint64_t clock_ms(void)
 {
@@ -57,6 +58,7 @@ void loop_free(struct loop *l)
     if (!l)
         return;
     assert(list_empty(&l->flush) && list_empty(&l->reap));
+    poll_free(l->poll);
     event_free(l->wake);
     event_base_free(l->base);
     mem_free(l->read_buf);

@@ -28,6 +28,7 @@ struct loop {
     struct list flush; /* of loop_task */
     struct list reap;  /* of loop_task */
     struct event *wake;
+    struct poll *poll; /* of streams; NULL until there is one */
     uint64_t wake_at_ms;
     uint64_t now_ms;
     bool clock_read; /* now_ms is of this turn */

@@ -12,6 +12,7 @@
 
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "common/poll.h"
 
 enum {
     IOV_MAX_TURN = 128,
@@ -40,7 +41,6 @@ struct farewell {
 };
 
 struct stream {
-    struct event ev;
     struct loop *loop;
     const struct stream_ops *ops;
     void *owner;
@@ -50,6 +50,7 @@ struct stream {
     struct stream_io *io;
     int fd;
     uint8_t state;
+    uint8_t interest : 2; /* what the kernel was asked for: POLL_* */
     uint8_t paused : 1;
     uint8_t want_write : 1;
     uint8_t read_on_write : 1; /* reading waits until we can write */
@@ -95,23 +96,23 @@ uint32_t stream_lingering(void)
     return lingering_streams;
 }
 
-static void on_event(evutil_socket_t fd, short what, void *arg);
+static void ask_kernel(struct stream *s, unsigned want)
+{
+    poll_change(s->loop->poll, s->fd, s->interest, want, s);
+    s->interest = want & 3;
+}
 
 static void update_interest(struct stream *s)
 {
-    short want = EV_PERSIST;
+    unsigned want = 0;
     if ((!s->paused && s->state == STREAM_OPEN) || s->state == STREAM_LINGER)
-        want |= EV_READ;
+        want |= POLL_READ;
     if (s->write_on_read)
-        want |= EV_READ;
+        want |= POLL_READ;
     if ((s->want_write && !s->write_on_read) || s->read_on_write ||
         s->state == STREAM_CONNECTING)
-        want |= EV_WRITE;
-    event_del(&s->ev);
-    if (!(want & (EV_READ | EV_WRITE)))
-        return;
-    event_assign(&s->ev, s->loop->base, s->fd, want, on_event, s);
-    event_add(&s->ev, NULL);
+        want |= POLL_WRITE;
+    ask_kernel(s, want);
     if (s->io->more && !s->paused && s->state == STREAM_OPEN)
         loop_timer(s->loop, &s->io->again, 0);
 }
@@ -130,7 +131,7 @@ static void kill_now(struct stream *s)
         return;
     s->state = STREAM_DEAD;
     s->owner = NULL;
-    event_del(&s->ev);
+    ask_kernel(s, 0);
     if (s->io != &plain)
         timer_stop(&s->io->again);
     s->io->drop(s->io);
@@ -155,7 +156,7 @@ static void fail(struct stream *s, int error)
         return;
     }
     void *owner = s->owner;
-    event_del(&s->ev);
+    ask_kernel(s, 0);
     s->want_write = 0;
     s->read_on_write = s->write_on_read = 0;
     s->paused = 1;
@@ -269,17 +270,19 @@ static void finish_connect(struct stream *s)
         loop_flush(s->loop, &s->task);
 }
 
-static void on_event(evutil_socket_t fd, short what, void *arg)
+static void on_ready(void *arg, unsigned ready)
 {
-    (void)fd;
     struct stream *s = arg;
+    ready &= s->interest; /* it may have changed since the kernel looked */
+    if (s->state == STREAM_DEAD || !ready)
+        return;
     if (s->state == STREAM_CONNECTING) {
         finish_connect(s);
         return;
     }
-    if (what & (s->write_on_read ? EV_READ : EV_WRITE))
+    if (ready & (s->write_on_read ? POLL_READ : POLL_WRITE))
         write_out(s);
-    if (!(what & (s->read_on_write ? EV_READ | EV_WRITE : EV_READ)))
+    if (!(ready & (s->read_on_write ? POLL_READ | POLL_WRITE : POLL_READ)))
         return;
     /* The owner may have closed, or handed over, in on_drain. */
     if (s->state == STREAM_OPEN && !s->paused)
@@ -291,6 +294,8 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
 static struct stream *stream_make(struct loop *l, int fd,
                                   enum stream_state state)
 {
+    if (!l->poll)
+        l->poll = poll_new(l->base, on_ready);
     struct stream *s = mem_zalloc(sizeof(*s));
     s->loop = l;
     s->fd = fd;
@@ -300,7 +305,6 @@ static struct stream *stream_make(struct loop *l, int fd,
     bytesq_init(&s->out);
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    event_assign(&s->ev, l->base, fd, EV_READ | EV_PERSIST, on_event, s);
     open_streams++;
     return s;
 }
