@@ -20,6 +20,7 @@ enum {
     ACCEPTS_PER_TURN = 128,
     BACKLOG = 4096,
     ACCEPT_PAUSE_MS = 100,
+    OUTPUTS_KEPT = 4096,
 };
 
 /* A stream that lingers has no owner any more: it writes what it has, sends
@@ -40,13 +41,22 @@ struct farewell {
     struct stream *s;
 };
 
+/* What a stream has to write: there while it has something, so that an idle
+ * stream pays a pointer. Those that ran empty are kept for the next ones. */
+struct output {
+    struct loop_task task; /* flush; of a spare one, its place among them */
+    struct bytesq q;
+    struct stream *s;
+};
+
 struct stream {
     struct loop *loop;
     const struct stream_ops *ops;
-    void *owner;
-    struct loop_task task; /* flush while alive, reap once dead */
-    struct bytesq out;
-    struct farewell *farewell;
+    union {
+        void *owner;
+        struct farewell *farewell; /* while it lingers */
+    };
+    struct output *out; /* NULL: nothing waits */
     struct stream_io *io;
     int fd;
     uint8_t state;
@@ -56,6 +66,55 @@ struct stream {
     uint8_t read_on_write : 1; /* reading waits until we can write */
     uint8_t write_on_read : 1; /* and the reverse; TLS handshakes only */
 };
+
+/* ---- output queues ------------------------------------------------------- */
+
+static struct list spare_outputs = {&spare_outputs, &spare_outputs};
+static unsigned n_spare_outputs;
+
+static void flush(struct loop_task *t);
+
+static struct output *output_of(struct stream *s)
+{
+    struct output *o = s->out;
+    if (o)
+        return o;
+    struct list *n = list_pop(&spare_outputs);
+    if (n) {
+        n_spare_outputs--;
+        o = container_of(n, struct output, task.link);
+    } else {
+        o = mem_alloc(sizeof(*o));
+        loop_task_init(&o->task, flush);
+        bytesq_init(&o->q);
+    }
+    o->s = s;
+    s->out = o;
+    return o;
+}
+
+static void output_drop(struct stream *s)
+{
+    struct output *o = s->out;
+    if (!o)
+        return;
+    s->out = NULL;
+    loop_cancel(&o->task);
+    bytesq_fini(&o->q);
+    if (n_spare_outputs == OUTPUTS_KEPT) {
+        mem_free(o);
+        return;
+    }
+    list_insert(spare_outputs.next, &o->task.link); /* the warmest first */
+    n_spare_outputs++;
+}
+
+static bool has_output(const struct stream *s)
+{
+    return s->out && !bytesq_empty(&s->out->q);
+}
+
+/* ---- the plain wire ------------------------------------------------------ */
 
 static ssize_t plain_read(struct stream_io *io, int fd, char *p, size_t n)
 {
@@ -117,18 +176,26 @@ static void update_interest(struct stream *s)
         loop_timer(s->loop, &s->io->again, 0);
 }
 
-static void stream_destroy(struct loop_task *t)
+static void stream_destroy(void *s)
 {
-    struct stream *s = container_of(t, struct stream, task);
-    bytesq_fini(&s->out);
-    mem_free(s->farewell);
     mem_free(s);
+}
+
+static void farewell_end(struct stream *s)
+{
+    struct farewell *f = s->farewell;
+    timer_stop(&f->timer);
+    list_remove(&f->link);
+    lingering_streams--;
+    mem_free(f);
 }
 
 static void kill_now(struct stream *s)
 {
     if (s->state == STREAM_DEAD)
         return;
+    if (s->state == STREAM_LINGER)
+        farewell_end(s);
     s->state = STREAM_DEAD;
     s->owner = NULL;
     ask_kernel(s, 0);
@@ -138,14 +205,8 @@ static void kill_now(struct stream *s)
     s->io = &plain;
     close(s->fd);
     open_streams--;
-    if (s->farewell) {
-        timer_stop(&s->farewell->timer);
-        list_remove(&s->farewell->link);
-        lingering_streams--;
-    }
-    loop_cancel(&s->task);
-    s->task.run = stream_destroy;
-    loop_reap(s->loop, &s->task);
+    output_drop(s);
+    loop_bury(s->loop, stream_destroy, s);
 }
 
 /* The stream is of no more use to its owner, who still has to be told. */
@@ -161,35 +222,25 @@ static void fail(struct stream *s, int error)
     s->read_on_write = s->write_on_read = 0;
     s->paused = 1;
     if (error)
-        bytesq_fini(&s->out);
+        output_drop(s);
     s->ops->on_end(s, owner, error);
 }
 
-static void write_out(struct stream *s)
+/* The kernel takes no more for now. */
+static void wait_to_write(struct stream *s, bool on_read)
+{
+    if (s->want_write && s->write_on_read == on_read)
+        return;
+    s->want_write = 1;
+    s->write_on_read = on_read;
+    update_interest(s);
+}
+
+/* All is written. */
+static void written(struct stream *s)
 {
     bool was_blocked = s->want_write;
-    while (!bytesq_empty(&s->out)) {
-        struct iovec iov[IOV_MAX_TURN];
-        int n = bytesq_iov(&s->out, iov, IOV_MAX_TURN);
-        ssize_t w = s->io->write(s->io, s->fd, iov, n);
-        if (w < 0 && errno == EINTR)
-            continue;
-        if (w < 0 && (errno == EAGAIN || errno == EINPROGRESS)) {
-            bool on_read = errno == EINPROGRESS;
-            if (!s->want_write || s->write_on_read != on_read) {
-                s->want_write = 1;
-                s->write_on_read = on_read;
-                update_interest(s);
-            }
-            return;
-        }
-        if (w < 0) {
-            fail(s, errno);
-            return;
-        }
-        metrics_add(M_BYTES_OUT, (uint64_t)w);
-        bytesq_sent(&s->out, (size_t)w);
-    }
+    output_drop(s);
     if (was_blocked) {
         s->want_write = s->write_on_read = 0;
         update_interest(s);
@@ -203,11 +254,40 @@ static void write_out(struct stream *s)
     }
 }
 
+static void write_out(struct stream *s)
+{
+    while (has_output(s)) {
+        struct bytesq *q = &s->out->q;
+        struct iovec iov[IOV_MAX_TURN];
+        int n = bytesq_iov(q, iov, IOV_MAX_TURN);
+        ssize_t w = s->io->write(s->io, s->fd, iov, n);
+        if (w < 0 && errno == EINTR)
+            continue;
+        if (w < 0 && (errno == EAGAIN || errno == EINPROGRESS)) {
+            wait_to_write(s, errno == EINPROGRESS);
+            return;
+        }
+        if (w < 0) {
+            fail(s, errno);
+            return;
+        }
+        metrics_add(M_BYTES_OUT, (uint64_t)w);
+        bytesq_sent(q, (size_t)w);
+    }
+    written(s);
+}
+
 static void flush(struct loop_task *t)
 {
-    struct stream *s = container_of(t, struct stream, task);
+    struct stream *s = container_of(t, struct output, task)->s;
     if (s->state != STREAM_CONNECTING && !s->want_write)
         write_out(s);
+}
+
+/* At the end of the turn. */
+static void flush_later(struct stream *s)
+{
+    loop_flush(s->loop, &output_of(s)->task);
 }
 
 static void read_in(struct stream *s)
@@ -266,8 +346,8 @@ static void finish_connect(struct stream *s)
     s->state = STREAM_OPEN;
     update_interest(s);
     s->ops->on_connect(s, s->owner);
-    if (s->state == STREAM_OPEN && !bytesq_empty(&s->out))
-        loop_flush(s->loop, &s->task);
+    if (s->state == STREAM_OPEN && has_output(s))
+        flush_later(s);
 }
 
 static void on_ready(void *arg, unsigned ready)
@@ -301,8 +381,6 @@ static struct stream *stream_make(struct loop *l, int fd,
     s->fd = fd;
     s->io = &plain;
     s->state = (uint8_t)state;
-    loop_task_init(&s->task, flush);
-    bytesq_init(&s->out);
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     open_streams++;
@@ -350,13 +428,14 @@ void stream_send(struct stream *s, struct bytes *b)
         metrics_add(M_DROP_CLOSED, 1);
         return;
     }
-    bytesq_push(&s->out, b);
-    loop_flush(s->loop, &s->task);
+    struct output *o = output_of(s);
+    bytesq_push(&o->q, b);
+    loop_flush(s->loop, &o->task);
 }
 
 size_t stream_queued(const struct stream *s)
 {
-    return s->out.bytes;
+    return s->out ? s->out->q.bytes : 0;
 }
 
 bool stream_blocked(const struct stream *s)
@@ -386,11 +465,10 @@ void stream_close(struct stream *s, uint32_t linger_ms)
         return;
     }
     s->state = STREAM_LINGER;
-    s->owner = NULL;
     s->read_on_write = 0;
     update_interest(s);
     if (!s->want_write)
-        loop_flush(s->loop, &s->task);
+        flush_later(s);
     struct farewell *f = mem_alloc(sizeof(*f));
     f->s = s;
     list_insert(&lingering, &f->link);
@@ -409,6 +487,11 @@ void stream_abort_lingering(void)
 {
     while (!list_empty(&lingering))
         kill_now(container_of(lingering.next, struct farewell, link)->s);
+}
+
+struct loop *stream_loop(const struct stream *s)
+{
+    return s->loop;
 }
 
 bool stream_secure(const struct stream *s)

@@ -78,6 +78,7 @@ void stream_close(struct stream *s, uint32_t linger_ms);
 /* Closes now and drops what is queued. */
 void stream_abort(struct stream *s);
 
+struct loop *stream_loop(const struct stream *s);
 /* The bytes are encrypted on the wire. */
 bool stream_secure(const struct stream *s);
 /* The peer's address as text; "" when unknown. */

@@ -47,11 +47,11 @@ struct websocket {
     const struct websocket_ops *ops;
     void *owner;
     struct rx *rx;
-    struct bytes *pong; /* answer to the latest ping, while output is blocked */
-    struct loop_task task;
-    struct loop *loop;
-    struct bytes *early; /* input that came with the handshake */
+    /* Either input that came with the handshake, in the turn of that; or later
+     * the answer to the latest ping, while output is blocked. */
+    struct bytes *aside;
     uint8_t window_bits; /* of permessage-deflate; 0 = not agreed on */
+    bool early;          /* `aside` is input */
     bool closed;
 };
 
@@ -119,22 +119,19 @@ static bool rx_idle(const struct rx *rx)
 
 /* ---- closing ------------------------------------------------------------- */
 
-static void ws_destroy(struct loop_task *t)
+static void ws_destroy(void *arg)
 {
-    struct websocket *ws = container_of(t, struct websocket, task);
+    struct websocket *ws = arg;
     if (ws->rx)
         rx_free(ws->rx);
-    bytes_unref(ws->pong);
-    bytes_unref(ws->early);
+    bytes_unref(ws->aside);
     mem_free(ws);
 }
 
 static void ws_end(struct websocket *ws)
 {
     ws->closed = true;
-    loop_cancel(&ws->task);
-    ws->task.run = ws_destroy;
-    loop_reap(ws->loop, &ws->task);
+    loop_bury(stream_loop(ws->stream), ws_destroy, ws);
 }
 
 /* `payload` is a close frame's: a code and perhaps a reason, or nothing. */
@@ -276,8 +273,8 @@ static void answer_ping(struct websocket *ws, struct str payload)
     }
     /* A peer that pings without reading gets one answer, to its latest ping,
      * once it reads (RFC 6455 section 5.5.3 allows that). */
-    bytes_unref(ws->pong);
-    ws->pong = b;
+    bytes_unref(ws->aside);
+    ws->aside = b;
 }
 
 static bool close_code_valid(unsigned code)
@@ -468,23 +465,23 @@ static void receive(struct websocket *ws, struct str data)
     }
 }
 
-static void feed_early(struct loop_task *t)
+static void feed_early(void *arg)
 {
-    struct websocket *ws = container_of(t, struct websocket, task);
-    struct bytes *early = ws->early;
-    ws->early = NULL;
-    receive(ws, bytes_str(early));
-    bytes_unref(early);
+    struct websocket *ws = arg;
+    if (!ws->early || ws->closed)
+        return;
+    struct bytes *input = ws->aside;
+    ws->aside = NULL;
+    ws->early = false;
+    receive(ws, bytes_str(input));
+    bytes_unref(input);
 }
 
 static void on_data(struct stream *s, void *owner, struct str data)
 {
     (void)s;
     struct websocket *ws = owner;
-    if (ws->early) {
-        loop_cancel(&ws->task);
-        feed_early(&ws->task);
-    }
+    feed_early(ws);
     if (!ws->closed)
         receive(ws, data);
 }
@@ -503,10 +500,10 @@ static void on_end(struct stream *s, void *owner, int error)
 static void on_drain(struct stream *s, void *owner)
 {
     struct websocket *ws = owner;
-    if (ws->pong) {
-        stream_send(s, ws->pong);
-        bytes_unref(ws->pong);
-        ws->pong = NULL;
+    if (ws->aside && !ws->early) {
+        stream_send(s, ws->aside);
+        bytes_unref(ws->aside);
+        ws->aside = NULL;
     }
     if (ws->ops->on_drain)
         ws->ops->on_drain(ws->owner);
@@ -644,8 +641,6 @@ struct websocket *websocket_accept(struct http_request *r, struct str headers,
     ws->window_bits = terms.window_bits;
     ws->ops = ops;
     ws->owner = owner;
-    ws->loop = http_loop(r);
-    loop_task_init(&ws->task, feed_early);
     struct str rest;
     ws->stream = http_take_stream(r, &rest);
     stream_set_owner(ws->stream, &ws_stream_ops, ws);
@@ -653,8 +648,9 @@ struct websocket *websocket_accept(struct http_request *r, struct str headers,
     stream_send(ws->stream, b);
     bytes_unref(b);
     if (rest.len > 0) {
-        ws->early = bytes_new(rest);
-        loop_flush(ws->loop, &ws->task);
+        ws->aside = bytes_new(rest);
+        ws->early = true;
+        loop_call(stream_loop(ws->stream), feed_early, ws);
     }
     return ws;
 }

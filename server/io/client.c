@@ -26,9 +26,9 @@ static void partial_free(struct client_partial *p)
     mem_free(p);
 }
 
-static void client_destroy(struct loop_task *t)
+static void client_destroy(void *arg)
 {
-    struct client *c = container_of(t, struct client, task);
+    struct client *c = arg;
     handshake_fini(c);
     mem_free(c);
 }
@@ -342,7 +342,7 @@ static void on_close(void *owner, enum session_reason why)
                     reason);
     partial_free(c->partial);
     c->partial = NULL;
-    loop_reap(c->server->loop, &c->task);
+    loop_bury(c->server->loop, client_destroy, c);
 }
 
 const struct session_ops client_ops = {
@@ -358,7 +358,6 @@ void *client_new(void *server, struct session *s)
     timer_init(&c->connect, on_connect_timeout);
     loop_timer(c->server->loop, &c->connect,
                c->server->settings.connect_timeout_ms);
-    loop_task_init(&c->task, client_destroy);
     return c;
 }
 

@@ -25,7 +25,6 @@ struct client {
     struct bytes *address; /* as proxies say, with a NUL; NULL: the peer's */
     bool secure;           /* a proxy says so */
     const char *reason;    /* why we are closing; NULL = as the session says */
-    struct loop_task task;
 };
 
 /* The engine's callbacks. */

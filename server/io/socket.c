@@ -29,9 +29,9 @@ struct wait {
 
 /* ---- life ---------------------------------------------------------------- */
 
-static void socket_destroy(struct loop_task *t)
+static void socket_destroy(void *arg)
 {
-    struct sio_socket *s = container_of(t, struct sio_socket, task);
+    struct sio_socket *s = arg;
     bytes_unref(s->auth);
     bytes_unref(s->data);
     mem_free(s);
@@ -70,7 +70,6 @@ struct sio_socket *socket_new(struct client *c, struct sio_namespace *ns,
     s->ns = ns;
     list_init(&s->waiting);
     list_init(&s->owed);
-    loop_task_init(&s->task, socket_destroy);
     if (auth.len)
         s->auth = bytes_new(auth);
     list_insert(&c->sockets, &s->of_client);
@@ -156,7 +155,7 @@ void socket_gone(struct sio_socket *s, const char *reason)
     if (kept)
         recovery_save(kept, loop_now(ns->server->loop), s->data);
     sio_set_context(s, NULL, NULL);
-    loop_reap(ns->server->loop, &s->task);
+    loop_bury(ns->server->loop, socket_destroy, s);
     dynamic_release(ns);
 }
 

@@ -29,7 +29,6 @@ struct sio_socket {
     void (*release)(void *context);
     struct bytes *auth; /* JSON; NULL when CONNECT had none */
     struct bytes *data; /* JSON; NULL when none was set */
-    struct loop_task task;
     uint8_t state;
     bool ending, recovered;
     char id[]; /* NUL follows */
