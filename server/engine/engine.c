@@ -59,9 +59,8 @@ struct engine *engine_new(struct loop *l, const struct engine_settings *s,
     e->arg = arg;
     list_init(&e->waiting);
     map_init(&e->sessions, session_key);
-    char *body;
-    e->pong = ws_frame_new(1, false, &body);
-    body[0] = '0' + EIO_PONG;
+    heads_init(&e->heads);
+    heartbeats_init(&e->beats, l, s->ping_interval_ms, s->ping_timeout_ms);
     return e;
 }
 
@@ -95,7 +94,8 @@ void engine_close(struct engine *e)
 void engine_free(struct engine *e)
 {
     map_fini(&e->sessions);
-    bytes_unref(e->pong);
+    map_fini(&e->heads);
+    heartbeats_fini(&e->beats);
     mem_free(e);
 }
 

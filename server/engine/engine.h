@@ -9,6 +9,7 @@
 #define CONFAB_SERVER_ENGINE_ENGINE_H
 
 #include "server/engine/admission.h"
+#include "server/engine/heartbeat.h"
 #include "server/engine/session.h"
 #include "server/http/cors.h"
 
@@ -44,7 +45,8 @@ struct engine {
     void *request_arg;
     struct list waiting; /* admissions with a request */
     uint32_t n_waiting;
-    struct bytes *pong; /* of protocol 3: one for all, however many ping */
+    struct heartbeats beats;
+    struct map heads; /* what first requests have in common */
     uint32_t n_websocket;
     struct http_request *upload; /* engine_upload */
     bool closing;

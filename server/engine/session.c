@@ -10,9 +10,11 @@
 #include "server/engine/engine.h"
 #include "server/engine/heartbeat.h"
 
-enum {
-    CLOSE_WAIT_MS = 30000, /* for the last poll, as the official server */
-    SLOW_LOGS_PER_MINUTE = 30,
+enum { SLOW_LOGS_PER_MINUTE = 30 };
+
+struct slow {
+    struct timer timer;
+    struct session *session;
 };
 
 static const char *const reason_text[] = {
@@ -31,7 +33,7 @@ const char *session_reason_text(enum session_reason why)
 
 struct str session_sid(const struct session *s)
 {
-    return (struct str){s->sid, s->sid_len};
+    return (struct str){s->text, s->sid_len};
 }
 
 const char *session_transport(const struct session *s)
@@ -39,14 +41,15 @@ const char *session_transport(const struct session *s)
     return s->ws ? "websocket" : "polling";
 }
 
-struct str session_head(const struct session *s)
+struct head session_head(const struct session *s)
 {
-    return bytes_str(s->head);
+    const char *own = session_address(s) + s->address_len + 1;
+    return head_of(s->lines, (struct str){own, s->own_len});
 }
 
 const char *session_address(const struct session *s)
 {
-    return s->address->p;
+    return s->text + s->sid_len;
 }
 
 unsigned session_revision(const struct session *s)
@@ -76,12 +79,22 @@ void session_send_text(struct session *s, const char *packet)
 
 /* ---- the end ------------------------------------------------------------- */
 
-static void session_destroy(struct loop_task *t)
+static void slow_end(struct session *s)
 {
-    struct session *s = container_of(t, struct session, task);
-    bytesq_fini(&s->out);
-    bytes_unref(s->head);
-    bytes_unref(s->address);
+    if (!s->slow)
+        return;
+    timer_stop(&s->slow->timer);
+    mem_free(s->slow);
+    s->slow = NULL;
+}
+
+static void session_destroy(void *arg)
+{
+    struct session *s = arg;
+    if (s->polling)
+        bytesq_fini(&s->polling->out);
+    mem_free(s->polling);
+    head_drop(&s->engine->heads, s->lines);
     mem_free(s);
 }
 
@@ -95,13 +108,11 @@ static void set_state(struct session *s, enum session_state to)
 static void forget(struct session *s)
 {
     set_state(s, SESSION_CLOSED);
-    timer_stop(&s->beat);
-    timer_stop(&s->slow);
+    heartbeat_stop(s);
+    slow_end(s);
     upgrade_cancel(s);
     map_remove(&s->engine->sessions, &s->by_sid);
-    loop_cancel(&s->task);
-    s->task.run = session_destroy;
-    loop_reap(s->engine->loop, &s->task);
+    loop_bury(s->engine->loop, session_destroy, s);
 }
 
 static void tell_owner(struct session *s, enum session_reason why)
@@ -113,6 +124,7 @@ static void tell_owner(struct session *s, enum session_reason why)
 
 static void close_transport(struct session *s)
 {
+    polling_drop_post(s); /* one may be left of before an upgrade */
     if (s->ws) {
         websocket_close(s->ws, 0);
         s->ws = NULL;
@@ -120,7 +132,6 @@ static void close_transport(struct session *s)
         return;
     }
     polling_release(s, '1');
-    polling_drop_post(s);
 }
 
 void session_end(struct session *s, enum session_reason why)
@@ -134,18 +145,13 @@ void session_end(struct session *s, enum session_reason why)
         tell_owner(s, why);
 }
 
-static void on_close_wait(struct timer *t)
-{
-    session_end(container_of(t, struct session, beat), REASON_FORCED_CLOSE);
-}
-
 void session_close(struct session *s)
 {
     if (s->state != SESSION_OPEN)
         return;
     if (!s->ws)
         polling_flush(s);
-    if (s->ws || s->get) {
+    if (s->ws || session_get(s)) {
         session_end(s, REASON_FORCED_CLOSE);
         return;
     }
@@ -153,9 +159,8 @@ void session_close(struct session *s)
      * it the close packet. A client that is about to upgrade sends no GET any
      * more, so the upgrade may complete and takes what is queued. */
     set_state(s, SESSION_CLOSING);
-    timer_stop(&s->slow);
-    s->beat.fire = on_close_wait;
-    loop_timer(s->engine->loop, &s->beat, CLOSE_WAIT_MS);
+    slow_end(s);
+    heartbeat_wait(s, BEAT_CLOSE);
     tell_owner(s, REASON_FORCED_CLOSE);
 }
 
@@ -235,7 +240,7 @@ static void ws_closed(void *owner, bool clean)
 
 static size_t queued(const struct session *s)
 {
-    return s->ws ? websocket_queued(s->ws) : s->out.bytes;
+    return s->ws ? websocket_queued(s->ws) : session_kept(s);
 }
 
 /* The head of the id is enough to find it, and not enough to take it over. */
@@ -246,26 +251,27 @@ static void end_slow(struct session *s)
     metrics_add(M_SLOW_CONSUMER, 1);
     if (log_allow(&gate, loop_now(l), SLOW_LOGS_PER_MINUTE))
         log_info("slow_consumer", "sid=%.8s transport=%s queued_bytes=%zu",
-                 s->sid, session_transport(s), queued(s));
+                 s->text, session_transport(s), queued(s));
     session_end(s, REASON_TRANSPORT_ERROR);
 }
 
 static void on_slow(struct timer *t)
 {
-    end_slow(container_of(t, struct session, slow));
+    end_slow(container_of(t, struct slow, timer)->session);
 }
 
-static void caught_up(struct session *s)
+void session_caught_up(struct session *s)
 {
-    timer_stop(&s->slow);
-    if (s->paused && s->ws)
+    if (s->slow && s->ws)
         websocket_pause(s->ws, false);
-    s->paused = false;
+    slow_end(s);
 }
+
+static void run_later(struct session *s);
 
 static void ws_drained(void *owner)
 {
-    caught_up(owner);
+    session_caught_up(owner);
 }
 
 /* The queue is over its limit: no more reading, a deadline; at twice the limit
@@ -276,33 +282,45 @@ static void over_limit(struct session *s)
     const struct engine_settings *set = &s->engine->settings;
     if (queued(s) > 2 * (size_t)set->output_queue_bytes) {
         s->overrun = true;
-        loop_flush(s->engine->loop, &s->task);
+        run_later(s);
         return;
     }
-    if (timer_running(&s->slow))
+    if (s->slow)
         return;
-    loop_timer(s->engine->loop, &s->slow, set->slow_consumer_ms);
-    s->paused = true;
+    s->slow = mem_alloc(sizeof(*s->slow));
+    s->slow->session = s;
+    timer_init(&s->slow->timer, on_slow);
+    loop_timer(s->engine->loop, &s->slow->timer, set->slow_consumer_ms);
     if (s->ws)
         websocket_pause(s->ws, true);
 }
 
-static void session_task(struct loop_task *t)
+static void session_task(void *arg)
 {
-    struct session *s = container_of(t, struct session, task);
-    if (s->overrun) {
-        end_slow(s);
+    struct session *s = arg;
+    s->dirty = false;
+    if (s->state == SESSION_CLOSED)
         return;
-    }
-    if (!s->ws)
+    if (s->overrun)
+        end_slow(s);
+    else if (!s->ws)
         polling_flush(s);
+}
+
+/* At the end of the turn. */
+static void run_later(struct session *s)
+{
+    if (!s->dirty)
+        loop_call(s->engine->loop, session_task, s);
+    s->dirty = true;
 }
 
 bool session_writable(const struct session *s)
 {
     if (s->state != SESSION_OPEN)
         return false;
-    return s->ws ? !websocket_blocked(s->ws) : s->get && bytesq_empty(&s->out);
+    return s->ws ? !websocket_blocked(s->ws)
+                 : session_get(s) && bytesq_empty(&s->polling->out);
 }
 
 /* A client without binary frames gets a mark and base64 in a text frame. */
@@ -361,10 +379,10 @@ void session_send(struct session *s, struct bytes *frame)
         return;
     }
     if (!s->ws) {
-        bytesq_push(&s->out, frame);
+        bytesq_push(&session_polling(s)->out, frame);
         s->octets |= frame->binary;
-        if (s->get)
-            loop_flush(s->engine->loop, &s->task);
+        if (s->polling->get)
+            run_later(s);
     } else {
         transmit(s, frame);
     }
@@ -377,19 +395,39 @@ void session_send(struct session *s, struct bytes *frame)
 const struct websocket_ops session_ws_ops = {
     .on_message = ws_message, .on_close = ws_closed, .on_drain = ws_drained};
 
+struct polling *session_polling(struct session *s)
+{
+    if (!s->polling) {
+        s->polling = mem_zalloc(sizeof(*s->polling));
+        bytesq_init(&s->polling->out);
+    }
+    return s->polling;
+}
+
+/* What waited for a poll goes first. A POST may be still under way. */
+static void leave_polling(struct session *s)
+{
+    struct bytes *b;
+    if (!s->polling)
+        return;
+    while ((b = bytesq_take(&s->polling->out))) {
+        transmit(s, b);
+        bytes_unref(b);
+    }
+    if (s->polling->post)
+        return;
+    mem_free(s->polling);
+    s->polling = NULL;
+}
+
 void session_attach(struct session *s, struct websocket *ws)
 {
     assert(!s->ws);
     s->ws = ws;
     s->engine->n_websocket++;
     websocket_set_owner(ws, &session_ws_ops, s);
-    caught_up(s);
-    /* What waited for a poll goes first. */
-    struct bytes *b;
-    while ((b = bytesq_take(&s->out))) {
-        transmit(s, b);
-        bytes_unref(b);
-    }
+    session_caught_up(s);
+    leave_polling(s);
     if (s->state == SESSION_CLOSING) {
         session_end(s, REASON_FORCED_CLOSE);
         return;
@@ -398,41 +436,32 @@ void session_attach(struct session *s, struct websocket *ws)
         over_limit(s);
     /* A pong that was due on the old transport may come on the new one. */
     if (s->pong_due)
-        loop_timer(s->engine->loop, &s->beat,
-                   s->engine->settings.ping_timeout_ms);
-}
-
-/* Target and header lines in one piece: what the application may ask about. */
-static struct bytes *copy_head(const struct http_request *r)
-{
-    struct buf b;
-    buf_init(&b, 64 * 1024);
-    buf_add(&b, http_target(r));
-    buf_addc(&b, '\n');
-    struct str name, value;
-    for (size_t i = 0; http_header_at(r, i, &name, &value); i++) {
-        buf_add(&b, name);
-        buf_add(&b, STR(": "));
-        buf_add(&b, value);
-        buf_addc(&b, '\n');
-    }
-    return buf_take(&b);
+        heartbeat_wait(s, BEAT_PONG);
 }
 
 struct session *session_new(struct engine *e, struct str sid,
                             struct http_request *r, bool old)
 {
-    struct session *s = mem_zalloc(sizeof(*s) + sid.len);
-    s->engine = e;
-    memcpy(s->sid, sid.p, sid.len);
-    s->sid_len = (uint8_t)sid.len;
-    s->head = copy_head(r);
     char peer[STREAM_ADDR_MAX];
+    struct buf own;
     http_peer(r, peer);
-    s->address = bytes_new((struct str){peer, strlen(peer) + 1});
-    bytesq_init(&s->out);
-    timer_init(&s->slow, on_slow);
-    loop_task_init(&s->task, session_task);
+    size_t peer_len = strlen(peer);
+    buf_init(&own, HEAD_OWN_MAX);
+    struct head_lines *lines = head_take(&e->heads, r, &own);
+    struct session *s =
+        mem_zalloc(sizeof(*s) + sid.len + peer_len + 1 + own.len);
+    s->engine = e;
+    s->lines = lines;
+    s->sid_len = (uint8_t)sid.len;
+    s->address_len = (uint8_t)peer_len;
+    s->own_len = (uint32_t)own.len;
+    char *p = s->text;
+    memcpy(p, sid.p, sid.len);
+    memcpy(p + sid.len, peer, peer_len + 1);
+    if (own.len)
+        memcpy(p + sid.len + peer_len + 1, buf_ptr(&own), own.len);
+    buf_fini(&own);
+    list_init(&s->beat);
     map_put(&e->sessions, &s->by_sid);
     s->old = old;
     heartbeat(s)->start(s);

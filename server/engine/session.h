@@ -13,6 +13,7 @@
 
 #include "common/id.h"
 #include "common/map.h"
+#include "server/engine/head.h"
 #include "server/http/websocket.h"
 
 struct engine;
@@ -42,28 +43,39 @@ enum session_state { SESSION_OPEN, SESSION_CLOSING, SESSION_CLOSED };
 
 enum { SLOT_MAX = 32, SID_MAX = ID_LEN + 1 + SLOT_MAX };
 
+/* What a polling session has under way; a WebSocket session has none, but for
+ * what an upgrade may have left. */
+struct polling {
+    struct http_request *get, *post;
+    struct bytesq out; /* what waits for a GET */
+    struct upgrade *upgrade; /* a WebSocket on its way to take over */
+};
+
+/* The client does not keep up: until it does, or is closed. */
+struct slow;
+
 /* Visible to the engine folder; others use the functions. */
 struct session {
     struct map_node by_sid;
     struct engine *engine;
     void *owner;
-    struct websocket *ws;    /* NULL while polling */
-    struct upgrade *upgrade; /* a WebSocket on its way to take over */
-    struct http_request *get, *post;
-    struct bytesq out;     /* polling: what waits for a GET */
-    struct bytes *head;    /* first request: target and header lines */
-    struct bytes *address; /* of its peer, with a NUL */
-    struct timer beat;     /* next ping, or the wait for its pong */
-    struct timer slow;
-    struct loop_task task; /* flush; free once closed */
+    struct websocket *ws;     /* NULL while polling */
+    struct polling *polling;  /* NULL until it is needed */
+    struct slow *slow;        /* NULL: it keeps up */
+    struct head_lines *lines; /* of the first request */
+    struct list beat;         /* what it waits for: heartbeat.h */
+    uint32_t due_ms;          /* until when */
+    uint32_t own_len;
     uint8_t state;
-    uint8_t sid_len;
+    uint8_t sid_len, address_len;
     bool pong_due : 1, extended : 1; /* this wait was extended already */
-    bool b64 : 1, paused : 1, overrun : 1;
+    bool b64 : 1, overrun : 1;
     bool old : 1;    /* of protocol 3 */
     bool jsonp : 1;  /* polls with scripts */
     bool octets : 1; /* polling: something in `out` is binary */
-    char sid[];
+    bool dirty : 1;  /* session_task will run */
+    /* The sid; the peer's address and a NUL; the first request's own values. */
+    char text[];
 };
 
 /* `old`: of protocol 3. */
@@ -85,12 +97,27 @@ struct str session_sid(const struct session *s);
 const char *session_transport(const struct session *s);
 /* Of the Engine.IO protocol: 3 or 4. */
 unsigned session_revision(const struct session *s);
-/* The first request's target and header lines ("target\nname: value\n..."). */
-struct str session_head(const struct session *s);
+/* The first request's target and headers, valid while the session is. */
+struct head session_head(const struct session *s);
 /* The peer's address as text, as it was at the first request. */
 const char *session_address(const struct session *s);
 
 /* ---- inside the engine folder -------------------------------------------- */
+
+/* There from now on. */
+struct polling *session_polling(struct session *s);
+/* The GET that is parked; NULL when there is none. */
+static inline struct http_request *session_get(const struct session *s)
+{
+    return s->polling ? s->polling->get : NULL;
+}
+/* Bytes that wait for a GET. */
+static inline size_t session_kept(const struct session *s)
+{
+    return s->polling ? s->polling->out.bytes : 0;
+}
+/* The client keeps up again. */
+void session_caught_up(struct session *s);
 
 const struct eio_coding *session_coding(const struct session *s);
 /* An own packet. */

@@ -28,13 +28,13 @@ static void upgrade_done(struct upgrade *u)
 {
     timer_stop(&u->deadline);
     timer_stop(&u->release);
-    u->session->upgrade = NULL;
+    u->session->polling->upgrade = NULL;
     mem_free(u);
 }
 
 void upgrade_cancel(struct session *s)
 {
-    struct upgrade *u = s->upgrade;
+    struct upgrade *u = s->polling ? s->polling->upgrade : NULL;
     if (!u)
         return;
     struct websocket *ws = u->ws;
@@ -103,7 +103,8 @@ void upgrade_request(struct session *s, struct http_request *r,
                      struct str headers)
 {
     struct engine *e = s->engine;
-    bool refused = s->upgrade || s->ws || s->state != SESSION_OPEN;
+    bool refused = s->ws || s->state != SESSION_OPEN ||
+                   session_polling(s)->upgrade;
     bool b64 = engine_asks_base64(r); /* while there is a request */
     struct websocket *ws = websocket_accept(
         r, headers, &e->ws_limits, refused ? &no_ops : &upgrade_ops, NULL);
@@ -119,5 +120,5 @@ void upgrade_request(struct session *s, struct http_request *r,
     timer_init(&u->release, on_release);
     loop_timer(e->loop, &u->deadline, e->settings.upgrade_timeout_ms);
     websocket_set_owner(ws, &upgrade_ops, u);
-    s->upgrade = u;
+    s->polling->upgrade = u;
 }

@@ -1,5 +1,5 @@
-/* The session keeps the request's target and header lines as one text, searched
- * when asked. */
+/* The session keeps the request's target and header lines, searched when asked.
+ */
 #include "server/io/handshake.h"
 
 #include <time.h>
@@ -21,33 +21,20 @@ static struct session *session_of(const struct sio_socket *s)
     return s->state == SOCKET_GONE ? NULL : s->client->session;
 }
 
-/* The target; its headers are left in `*rest`. */
-static struct str take_target(struct session *session, struct str *rest)
+/* Behind the target. */
+static struct head headers_of(const struct session *session)
 {
-    struct str target;
-    *rest = session_head(session);
-    str_next(rest, '\n', &target);
-    return target;
-}
-
-static bool next_header(struct str *rest, struct str *name, struct str *value)
-{
-    struct str line;
-    while (str_next(rest, '\n', &line)) {
-        if (!str_next(&line, ':', name) || !line.p)
-            continue;
-        *value = str_trim(line);
-        return true;
-    }
-    return false;
+    struct head head = session_head(session);
+    head_target(&head);
+    return head;
 }
 
 static bool find_header(struct session *session, struct str name,
                         struct str *out)
 {
-    struct str rest, key, value;
-    take_target(session, &rest);
-    while (next_header(&rest, &key, &value)) {
+    struct head rest = headers_of(session);
+    struct str key, value;
+    while (head_next(&rest, &key, &value)) {
         if (!str_ieq(key, name))
             continue;
         *out = value;
@@ -59,8 +46,8 @@ static bool find_header(struct session *session, struct str name,
 /* What follows the '?' of the target; empty when nothing does. */
 static struct str query_of(struct session *session)
 {
-    struct str headers, path;
-    struct str target = take_target(session, &headers);
+    struct head head = session_head(session);
+    struct str path, target = head_target(&head);
     str_next(&target, '?', &path);
     return target.p ? target : STR("");
 }
@@ -69,10 +56,10 @@ static struct str query_of(struct session *session)
 static void join_header(struct session *session, struct str name,
                         struct str between, struct buf *out)
 {
-    struct str rest, key, value;
+    struct head rest = headers_of(session);
+    struct str key, value;
     bool first = true;
-    take_target(session, &rest);
-    while (next_header(&rest, &key, &value)) {
+    while (head_next(&rest, &key, &value)) {
         if (!str_ieq(key, name))
             continue;
         if (!first)
@@ -138,9 +125,9 @@ void sio_header_each(const struct sio_socket *s, sio_pair_fn *each, void *arg)
     struct session *session = session_of(s);
     if (!session)
         return;
-    struct str rest, name, value;
-    take_target(session, &rest);
-    while (next_header(&rest, &name, &value)) {
+    struct head rest = headers_of(session);
+    struct str name, value;
+    while (head_next(&rest, &name, &value)) {
         if (!each(sio_from_str(name), sio_from_str(value), arg))
             return;
     }
@@ -179,8 +166,10 @@ void sio_query_each(const struct sio_socket *s, sio_pair_fn *each, void *arg)
 struct sio_str sio_url(const struct sio_socket *s)
 {
     struct session *session = session_of(s);
-    struct str headers;
-    return sio_from_str(session ? take_target(session, &headers) : STR(""));
+    if (!session)
+        return sio_from_str(STR(""));
+    struct head head = session_head(session);
+    return sio_from_str(head_target(&head));
 }
 
 const char *sio_address(const struct sio_socket *s)
@@ -232,9 +221,9 @@ static struct str lower_case(struct str name, struct buf *scratch)
 /* A header of that name stands before this one. */
 static bool seen_before(struct session *session, struct str name)
 {
-    struct str rest, key, value;
-    take_target(session, &rest);
-    while (next_header(&rest, &key, &value) && key.p != name.p) {
+    struct head rest = headers_of(session);
+    struct str key, value;
+    while (head_next(&rest, &key, &value) && key.p != name.p) {
         if (str_ieq(key, name))
             return true;
     }
@@ -243,12 +232,12 @@ static bool seen_before(struct session *session, struct str name)
 
 static void add_headers(struct buf *b, struct session *session)
 {
-    struct str rest, name, value;
+    struct head rest = headers_of(session);
+    struct str name, value;
     struct buf lower, joined;
     buf_init(&lower, FORWARDED_BYTES);
     buf_init(&joined, FORWARDED_BYTES);
-    take_target(session, &rest);
-    while (next_header(&rest, &name, &value)) {
+    while (head_next(&rest, &name, &value)) {
         if (seen_before(session, name))
             continue;
         bool cookie = str_ieq(name, STR("cookie"));
