@@ -31,9 +31,19 @@ const char *session_reason_text(enum session_reason why)
     return reason_text[why];
 }
 
+void *session_room(struct session *s)
+{
+    return s + 1;
+}
+
+static const char *text_of(const struct session *s)
+{
+    return (const char *)(s + 1) + s->engine->ops->room;
+}
+
 struct str session_sid(const struct session *s)
 {
-    return (struct str){s->text, s->sid_len};
+    return (struct str){text_of(s), s->sid_len};
 }
 
 const char *session_transport(const struct session *s)
@@ -49,7 +59,7 @@ struct head session_head(const struct session *s)
 
 const char *session_address(const struct session *s)
 {
-    return s->text + s->sid_len;
+    return text_of(s) + s->sid_len;
 }
 
 unsigned session_revision(const struct session *s)
@@ -251,7 +261,7 @@ static void end_slow(struct session *s)
     metrics_add(M_SLOW_CONSUMER, 1);
     if (log_allow(&gate, loop_now(l), SLOW_LOGS_PER_MINUTE))
         log_info("slow_consumer", "sid=%.8s transport=%s queued_bytes=%zu",
-                 s->text, session_transport(s), queued(s));
+                 text_of(s), session_transport(s), queued(s));
     session_end(s, REASON_TRANSPORT_ERROR);
 }
 
@@ -448,14 +458,14 @@ struct session *session_new(struct engine *e, struct str sid,
     size_t peer_len = strlen(peer);
     buf_init(&own, HEAD_OWN_MAX);
     struct head_lines *lines = head_take(&e->heads, r, &own);
-    struct session *s =
-        mem_zalloc(sizeof(*s) + sid.len + peer_len + 1 + own.len);
+    struct session *s = mem_zalloc(sizeof(*s) + e->ops->room + sid.len +
+                                   peer_len + 1 + own.len);
     s->engine = e;
     s->lines = lines;
     s->sid_len = (uint8_t)sid.len;
     s->address_len = (uint8_t)peer_len;
     s->own_len = (uint32_t)own.len;
-    char *p = s->text;
+    char *p = (char *)session_room(s) + e->ops->room;
     memcpy(p, sid.p, sid.len);
     memcpy(p + sid.len, peer, peer_len + 1);
     if (own.len)

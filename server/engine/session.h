@@ -32,6 +32,8 @@ enum session_reason {
 const char *session_reason_text(enum session_reason why);
 
 struct session_ops {
+    /* Bytes that each session has room for on behalf of its owner. */
+    size_t room;
     /* It can send and receive now; not when it has ended before. */
     void (*on_open)(void *owner);
     void (*on_message)(void *owner, struct str data, bool binary);
@@ -74,8 +76,8 @@ struct session {
     bool jsonp : 1;  /* polls with scripts */
     bool octets : 1; /* polling: something in `out` is binary */
     bool dirty : 1;  /* session_task will run */
-    /* The sid; the peer's address and a NUL; the first request's own values. */
-    char text[];
+    /* Behind it: the owner's room; then the sid, the peer's address and a NUL,
+     * and the first request's own values. */
 };
 
 /* `old`: of protocol 3. */
@@ -93,6 +95,8 @@ void session_close(struct session *s);
 /* Ends it now, for `why`. */
 void session_end(struct session *s, enum session_reason why);
 
+/* Zeros at first; there until the end of the turn in which it is closed. */
+void *session_room(struct session *s);
 struct str session_sid(const struct session *s);
 const char *session_transport(const struct session *s);
 /* Of the Engine.IO protocol: 3 or 4. */

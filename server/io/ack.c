@@ -76,7 +76,7 @@ struct sio_ack *sio_ack_take(struct sio_event *e)
     } else if (e->socket->state != SOCKET_GONE) {
         a->socket = e->socket;
         a->id = e->ack;
-        list_insert(&e->socket->owed, &a->link);
+        list_insert(socket_owed(e->socket), &a->link);
     }
     e->ack = PACKET_NO_ACK;
     e->asked = NULL;

@@ -12,9 +12,11 @@
 #include "server/io/recovery.h"
 #include "server/io/socket.h"
 
-/* A state error, in the official words; a packet that cannot be decoded leaves
+/* The official words for a state error; a packet that cannot be decoded leaves
  * the session's own "forced close". */
-static const char state_error[] = "forced server close";
+static const char forced_close[] = "forced server close";
+
+static void on_connect_timeout(struct timer *t);
 
 static void partial_free(struct client_partial *p)
 {
@@ -26,17 +28,30 @@ static void partial_free(struct client_partial *p)
     mem_free(p);
 }
 
-static void client_destroy(void *arg)
+struct client_extra *client_extra(struct client *c)
 {
-    struct client *c = arg;
-    handshake_fini(c);
-    mem_free(c);
+    if (!c->extra) {
+        c->extra = mem_zalloc(sizeof(*c->extra));
+        c->extra->client = c;
+        timer_init(&c->extra->connect, on_connect_timeout);
+    }
+    return c->extra;
 }
 
-/* Closes the connection; `reason` when it is not the session's to give. */
-static void fail(struct client *c, const char *reason)
+void client_settle(struct client *c)
 {
-    c->reason = reason;
+    struct client_extra *x = c->extra;
+    if (!x || timer_running(&x->connect) || x->address || x->partial)
+        return;
+    c->extra = NULL;
+    mem_free(x);
+}
+
+/* Closes the connection; `state_error`: with that for the reason, which is
+ * otherwise the session's to give. */
+static void fail(struct client *c, bool state_error)
+{
+    c->forced = state_error;
     if (c->session)
         session_close(c->session);
 }
@@ -44,27 +59,49 @@ static void fail(struct client *c, const char *reason)
 static void bad_packet(struct client *c, int rc)
 {
     metrics_add(rc == ERR_LIMIT ? M_LIMIT_JSON : M_BAD_PACKET, 1);
-    fail(c, NULL);
+    fail(c, false);
 }
 
 static void on_connect_timeout(struct timer *t)
 {
-    fail(container_of(t, struct client, connect), state_error);
+    fail(container_of(t, struct client_extra, connect)->client, true);
 }
 
 void client_joined(struct client *c)
 {
-    timer_stop(&c->connect);
+    if (!c->extra)
+        return;
+    timer_stop(&c->extra->connect);
+    client_settle(c);
+}
+
+/* ---- its sockets: few, as the limit of namespaces says ------------------- */
+
+void client_add(struct client *c, struct sio_socket *s)
+{
+    struct sio_socket **at = &c->sockets;
+    while (*at)
+        at = &(*at)->next_socket;
+    *at = s;
+    c->n_sockets++;
+}
+
+void client_remove(struct client *c, struct sio_socket *s)
+{
+    struct sio_socket **at = &c->sockets;
+    while (*at != s)
+        at = &(*at)->next_socket;
+    *at = s->next_socket;
+    s->next_socket = NULL;
+    c->n_sockets--;
 }
 
 static struct sio_socket *find_socket(const struct client *c, struct str nsp)
 {
-    for (struct list *n = c->sockets.next; n != &c->sockets; n = n->next) {
-        struct sio_socket *s = container_of(n, struct sio_socket, of_client);
-        if (str_eq(s->ns->name, nsp))
-            return s;
-    }
-    return NULL;
+    struct sio_socket *s = c->sockets;
+    while (s && !str_eq(s->ns->name, nsp))
+        s = s->next_socket;
+    return s;
 }
 
 void client_send(struct client *c, const struct parser_out *p)
@@ -119,7 +156,7 @@ static void on_connect(struct client *c, const struct packet_head *h,
 {
     if (s) {
         metrics_add(M_BAD_PACKET, 1);
-        fail(c, state_error); /* connected already */
+        fail(c, true); /* connected already */
         return;
     }
     struct sio_namespace *ns = server_namespace(c->server, h->nsp);
@@ -207,7 +244,7 @@ static bool not_connected(struct client *c, const struct sio_socket *s)
     if (s && s->state == SOCKET_CONNECTED)
         return false;
     metrics_add(M_BAD_PACKET, 1);
-    fail(c, state_error);
+    fail(c, true);
     return true;
 }
 
@@ -255,7 +292,7 @@ static void begin_partial(struct client *c, struct str text, uint32_t want)
     p->want = want;
     p->text = bytes_new(text);
     p->bytes = text.len;
-    c->partial = p;
+    client_extra(c)->partial = p;
 }
 
 static void on_packet(struct client *c, struct str message,
@@ -274,9 +311,14 @@ static void on_packet(struct client *c, struct str message,
     server_tape_put(c->server);
 }
 
+static struct client_partial *partial_of(const struct client *c)
+{
+    return c->extra ? c->extra->partial : NULL;
+}
+
 static void on_text(struct client *c, struct str text)
 {
-    if (c->partial)
+    if (partial_of(c))
         bad_packet(c, ERR_PROTO); /* text where an attachment was due */
     else
         on_packet(c, text, c->server->parser->text);
@@ -286,9 +328,10 @@ static void on_text(struct client *c, struct str text)
  * rather than keeping a tape per waiting connection. */
 static void finish_partial(struct client *c)
 {
-    struct client_partial *p = c->partial;
+    struct client_partial *p = c->extra->partial;
     struct packet_head h;
-    c->partial = NULL;
+    c->extra->partial = NULL;
+    client_settle(c);
     struct json *tape = server_tape_get(c->server);
     int rc =
         parser_decode(bytes_str(p->text), &c->server->parser_limits, tape, &h);
@@ -304,7 +347,7 @@ static void finish_partial(struct client *c)
 
 static void on_binary(struct client *c, struct str data)
 {
-    struct client_partial *p = c->partial;
+    struct client_partial *p = partial_of(c);
     if (!p) {
         on_packet(c, data, c->server->parser->binary);
         return;
@@ -312,7 +355,7 @@ static void on_binary(struct client *c, struct str data)
     p->bytes += data.len;
     if (p->bytes > c->server->settings.max_payload_bytes) {
         metrics_add(M_PAYLOAD_TOO_LARGE, 1);
-        fail(c, NULL);
+        fail(c, false);
         return;
     }
     p->bins[p->have++] = bytes_new(data);
@@ -331,41 +374,50 @@ static void on_message(void *owner, struct str data, bool binary)
 
 /* ---- life ---------------------------------------------------------------- */
 
+static void extra_free(struct client *c)
+{
+    struct client_extra *x = c->extra;
+    if (!x)
+        return;
+    c->extra = NULL;
+    timer_stop(&x->connect);
+    partial_free(x->partial);
+    bytes_unref(x->address);
+    mem_free(x);
+}
+
 static void on_close(void *owner, enum session_reason why)
 {
     struct client *c = owner;
-    const char *reason = c->reason ? c->reason : session_reason_text(why);
+    const char *reason = c->forced ? forced_close : session_reason_text(why);
     c->session = NULL;
-    timer_stop(&c->connect);
-    while (!list_empty(&c->sockets))
-        socket_gone(container_of(c->sockets.next, struct sio_socket, of_client),
-                    reason);
-    partial_free(c->partial);
-    c->partial = NULL;
-    loop_bury(c->server->loop, client_destroy, c);
+    if (c->extra)
+        timer_stop(&c->extra->connect);
+    while (c->sockets)
+        socket_gone(c->sockets, reason);
+    extra_free(c);
 }
 
-const struct session_ops client_ops = {
-    .on_open = on_open, .on_message = on_message, .on_close = on_close};
+const struct session_ops client_ops = {.room = sizeof(struct client),
+                                       .on_open = on_open,
+                                       .on_message = on_message,
+                                       .on_close = on_close};
 
 void *client_new(void *server, struct session *s)
 {
-    struct client *c = mem_zalloc(sizeof(*c));
+    struct client *c = session_room(s);
     c->server = server;
     c->session = s;
     handshake_begin(c);
-    list_init(&c->sockets);
-    timer_init(&c->connect, on_connect_timeout);
-    loop_timer(c->server->loop, &c->connect,
+    loop_timer(c->server->loop, &client_extra(c)->connect,
                c->server->settings.connect_timeout_ms);
     return c;
 }
 
 void client_disconnect_all(struct client *c)
 {
-    while (!list_empty(&c->sockets)) {
-        struct sio_socket *s =
-            container_of(c->sockets.next, struct sio_socket, of_client);
+    while (c->sockets) {
+        struct sio_socket *s = c->sockets;
         if (s->state == SOCKET_CONNECTED)
             socket_send(s, PACKET_DISCONNECT, PACKET_NO_ACK, STR(""), NULL, 0);
         socket_gone(s, "server namespace disconnect");

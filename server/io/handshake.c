@@ -95,16 +95,11 @@ void handshake_begin(struct client *c)
         buf_init(&address, client.len + 1);
         buf_add(&address, client);
         buf_addc(&address, '\0');
-        c->address = buf_take(&address);
+        client_extra(c)->address = buf_take(&address);
     }
     buf_fini(&list);
     if (find_header(c->session, STR("x-forwarded-proto"), &proto))
         c->secure = str_ieq(proto, STR("https"));
-}
-
-void handshake_fini(struct client *c)
-{
-    bytes_unref(c->address);
 }
 
 /* ---- sio.h --------------------------------------------------------------- */
@@ -177,8 +172,8 @@ const char *sio_address(const struct sio_socket *s)
     struct session *session = session_of(s);
     if (!session)
         return "";
-    const struct bytes *address = s->client->address;
-    return address ? address->p : session_address(session);
+    const struct client_extra *x = s->client->extra;
+    return x && x->address ? x->address->p : session_address(session);
 }
 
 bool sio_secure(const struct sio_socket *s)
@@ -193,8 +188,9 @@ int64_t sio_issued(const struct sio_socket *s)
 
 struct sio_value sio_auth(struct sio_socket *s)
 {
+    const struct bytes *auth = socket_auth(s);
     return server_lend(&s->ns->server->auth,
-                       s->auth ? bytes_str(s->auth) : STR("{}"));
+                       auth ? bytes_str(auth) : STR("{}"));
 }
 
 /* ---- the whole as JSON --------------------------------------------------- */
@@ -295,7 +291,8 @@ struct sio_str sio_handshake_json(struct sio_socket *s)
     buf_add(b, STR(",\"query\":{"));
     sio_query_each(s, add_parameter, b);
     buf_add(b, STR("},\"auth\":"));
-    buf_add(b, s->auth ? bytes_str(s->auth) : STR("{}"));
+    const struct bytes *auth = socket_auth(s);
+    buf_add(b, auth ? bytes_str(auth) : STR("{}"));
     buf_addc(b, '}');
     return sio_from_str(buf_str(b));
 }

@@ -85,7 +85,8 @@ static void describe_socket(struct sio_socket *s, void *arg)
     buf_add(d->out, STR(",\"rooms\":["));
     sio_rooms(s, describe_room, d);
     buf_add(d->out, STR("],\"data\":"));
-    buf_add(d->out, s->data ? bytes_str(s->data) : STR("{}"));
+    const struct bytes *data = socket_data(s);
+    buf_add(d->out, data ? bytes_str(data) : STR("{}"));
     buf_addc(d->out, '}');
 }
 

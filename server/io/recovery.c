@@ -79,7 +79,7 @@ void recovery_attach(struct sio_socket *s, struct recovery_session *wanted)
 {
     struct recovery_nsp *ns = adapter_recovery(s->ns->adapter);
     if (wanted) {
-        s->data = recovery_resume(wanted, &s->member);
+        socket_set_data(s, recovery_resume(wanted, &s->member));
         for (uint32_t i = 1; i < wanted->n_rooms; i++)
             adapter_join(s->ns->adapter, &s->member, wanted->rooms[i]);
         s->recovered = true;

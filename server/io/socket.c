@@ -32,9 +32,53 @@ struct wait {
 static void socket_destroy(void *arg)
 {
     struct sio_socket *s = arg;
-    bytes_unref(s->auth);
-    bytes_unref(s->data);
+    if (s->baggage) {
+        bytes_unref(s->baggage->auth);
+        bytes_unref(s->baggage->data);
+    }
+    mem_free(s->baggage);
+    mem_free(s->acks);
     mem_free(s);
+}
+
+static struct socket_baggage *baggage(struct sio_socket *s)
+{
+    if (!s->baggage)
+        s->baggage = mem_zalloc(sizeof(*s->baggage));
+    return s->baggage;
+}
+
+struct bytes *socket_auth(const struct sio_socket *s)
+{
+    return s->baggage ? s->baggage->auth : NULL;
+}
+
+struct bytes *socket_data(const struct sio_socket *s)
+{
+    return s->baggage ? s->baggage->data : NULL;
+}
+
+void socket_set_data(struct sio_socket *s, struct bytes *data)
+{
+    if (!data && !s->baggage)
+        return;
+    bytes_unref(baggage(s)->data);
+    s->baggage->data = data;
+}
+
+static struct socket_acks *acks_of(struct sio_socket *s)
+{
+    if (!s->acks) {
+        s->acks = mem_zalloc(sizeof(*s->acks));
+        list_init(&s->acks->waiting);
+        list_init(&s->acks->owed);
+    }
+    return s->acks;
+}
+
+struct list *socket_owed(struct sio_socket *s)
+{
+    return &acks_of(s)->owed;
 }
 
 enum { ID_MAX = 1 << 20 };
@@ -64,16 +108,14 @@ struct sio_socket *socket_new(struct client *c, struct sio_namespace *ns,
         buf_add(&id, (struct str){wanted->id, ID_LEN});
     else
         make_id(c, ns, &id);
-    struct sio_socket *s = mem_zalloc(sizeof(*s) + id.len + 1);
+    struct sio_socket *s =
+        mem_zalloc(offsetof(struct sio_socket, id) + id.len + 1);
     memcpy(s->id, buf_ptr(&id), id.len);
     s->client = c;
     s->ns = ns;
-    list_init(&s->waiting);
-    list_init(&s->owed);
     if (auth.len)
-        s->auth = bytes_new(auth);
-    list_insert(&c->sockets, &s->of_client);
-    c->n_sockets++;
+        baggage(s)->auth = bytes_new(auth);
+    client_add(c, s);
     adapter_add(ns->adapter, &s->member, (struct str){s->id, id.len});
     buf_fini(&id);
     recovery_attach(s, wanted);
@@ -107,7 +149,7 @@ static void wait_unlink(struct wait *w)
     list_remove(&w->link);
     list_remove(&w->of_question);
     timer_stop(&w->timer);
-    w->socket->n_waiting--;
+    w->socket->acks->n_waiting--;
 }
 
 static void wait_end(struct wait *w, struct sio_event *answer)
@@ -124,9 +166,12 @@ static void wait_end(struct wait *w, struct sio_event *answer)
 
 static void drop_acks(struct sio_socket *s)
 {
-    while (!list_empty(&s->waiting))
-        wait_end(container_of(s->waiting.next, struct wait, link), NULL);
-    acks_expire(&s->owed);
+    if (!s->acks)
+        return;
+    struct list *waiting = &s->acks->waiting;
+    while (!list_empty(waiting))
+        wait_end(container_of(waiting->next, struct wait, link), NULL);
+    acks_expire(&s->acks->owed);
 }
 
 void socket_gone(struct sio_socket *s, const char *reason)
@@ -137,8 +182,7 @@ void socket_gone(struct sio_socket *s, const char *reason)
     struct sio_namespace *ns = s->ns;
     s->ending = true;
     /* Off the client first: a handler may end the whole connection. */
-    list_remove(&s->of_client);
-    s->client->n_sockets--;
+    client_remove(s->client, s);
     recovery_end(s);
     if (was_connected)
         namespace_end(&ns->home->on_disconnecting, s, reason);
@@ -153,7 +197,7 @@ void socket_gone(struct sio_socket *s, const char *reason)
         namespace_end(&ns->home->on_disconnect, s, reason);
     }
     if (kept)
-        recovery_save(kept, loop_now(ns->server->loop), s->data);
+        recovery_save(kept, loop_now(ns->server->loop), socket_data(s));
     sio_set_context(s, NULL, NULL);
     loop_bury(ns->server->loop, socket_destroy, s);
     dynamic_release(ns);
@@ -296,7 +340,7 @@ static void on_ack_timeout(struct timer *t)
 
 static bool may_wait(const struct sio_socket *s)
 {
-    if (s->n_waiting < s->ns->server->settings.pending_acks)
+    if (!s->acks || s->acks->n_waiting < s->ns->server->settings.pending_acks)
         return true;
     metrics_add(M_LIMIT_ACKS, 1);
     return false;
@@ -309,8 +353,8 @@ static struct wait *wait_new(struct sio_socket *s, int64_t id)
     w->id = id;
     list_init(&w->of_question);
     timer_init(&w->timer, on_ack_timeout);
-    list_insert(&s->waiting, &w->link);
-    s->n_waiting++;
+    list_insert(&acks_of(s)->waiting, &w->link);
+    s->acks->n_waiting++;
     return w;
 }
 
@@ -354,7 +398,10 @@ void socket_wait_drop(struct list *of_question)
 
 static struct wait *find_wait(const struct sio_socket *s, int64_t id)
 {
-    for (struct list *n = s->waiting.next; n != &s->waiting; n = n->next) {
+    if (!s->acks)
+        return NULL;
+    const struct list *end = &s->acks->waiting;
+    for (struct list *n = end->next; n != end; n = n->next) {
         struct wait *w = container_of(n, struct wait, link);
         if (w->id == id)
             return w;
@@ -471,7 +518,7 @@ void sio_rooms(const struct sio_socket *s,
     if (s->state == SOCKET_GONE || !each(sio_from_str(s->member.id), arg))
         return;
     for (unsigned i = 0; i < s->member.n_in; i++) {
-        if (!each(sio_from_str(s->member.in[i].room->name), arg))
+        if (!each(sio_from_str(member_in(&s->member)[i].room->name), arg))
             return;
     }
 }
@@ -497,34 +544,36 @@ int sio_set_data(struct sio_socket *s, const char *format, ...)
     va_end(args.ap);
     if (rc == 0 && p.n_bins)
         rc = SIO_ERR_ARG;
-    if (rc == 0) {
-        bytes_unref(s->data);
-        s->data = bytes_new(buf_str(&p.json));
-    }
+    if (rc == 0)
+        socket_set_data(s, bytes_new(buf_str(&p.json)));
     pack_fini(&p);
     return rc;
 }
 
 struct sio_value sio_data(struct sio_socket *s)
 {
+    const struct bytes *data = socket_data(s);
     return server_lend(&s->ns->server->data,
-                       s->data ? bytes_str(s->data) : STR("{}"));
+                       data ? bytes_str(data) : STR("{}"));
 }
 
 void sio_set_context(struct sio_socket *s, void *context,
                      void (*release)(void *))
 {
-    void (*old_release)(void *) = s->release;
-    void *old = s->context;
-    s->context = context;
-    s->release = release;
+    if (!s->baggage && !context)
+        return;
+    struct socket_baggage *b = baggage(s);
+    void (*old_release)(void *) = b->release;
+    void *old = b->context;
+    b->context = context;
+    b->release = release;
     if (old_release && old != context)
         old_release(old);
 }
 
 void *sio_context(const struct sio_socket *s)
 {
-    return s->context;
+    return s->baggage ? s->baggage->context : NULL;
 }
 
 bool sio_recovered(const struct sio_socket *s)

@@ -16,21 +16,31 @@ struct pack_args;
 
 enum socket_state { SOCKET_ADMITTING, SOCKET_CONNECTED, SOCKET_GONE };
 
-struct sio_socket {
-    struct member member;
-    struct list of_client;
-    struct client *client;
-    struct sio_namespace *ns;
-    struct list waiting; /* acknowledgements awaited from the client */
-    struct list owed;    /* acknowledgements taken by the application */
+/* Acknowledgements under way: there while there are some. */
+struct socket_acks {
+    struct list waiting; /* awaited from the client */
+    struct list owed;    /* taken by the application */
     uint32_t n_waiting;
-    struct sio_next *next; /* while ADMITTING */
+};
+
+/* What the client or the application has attached; NULL when it did not. */
+struct socket_baggage {
+    struct bytes *auth; /* JSON */
+    struct bytes *data; /* JSON */
     void *context;
     void (*release)(void *context);
-    struct bytes *auth; /* JSON; NULL when CONNECT had none */
-    struct bytes *data; /* JSON; NULL when none was set */
+};
+
+struct sio_socket {
+    struct member member;
+    struct sio_socket *next_socket; /* of the client */
+    struct client *client;
+    struct sio_namespace *ns;
+    struct socket_acks *acks;       /* NULL: none */
+    struct socket_baggage *baggage; /* NULL: none */
+    struct sio_next *next;          /* while ADMITTING */
     uint8_t state;
-    bool ending, recovered;
+    bool ending : 1, recovered : 1;
     char id[]; /* NUL follows */
 };
 
@@ -53,6 +63,15 @@ void socket_on_event(struct sio_socket *s, const struct packet_head *h,
                      const struct json *tape, struct bytes *const *bins);
 void socket_on_ack(struct sio_socket *s, const struct packet_head *h,
                    const struct json *tape, struct bytes *const *bins);
+
+/* What it carries; NULL when it carries none. */
+struct bytes *socket_auth(const struct sio_socket *s);
+struct bytes *socket_data(const struct sio_socket *s);
+/* Takes over the reference. */
+void socket_set_data(struct sio_socket *s, struct bytes *data);
+
+/* The list of acknowledgements that the application has taken. */
+struct list *socket_owed(struct sio_socket *s);
 
 /* Queues a packet made for this socket alone. */
 void socket_send(struct sio_socket *s, enum packet_type type, int64_t ack,
