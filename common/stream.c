@@ -13,6 +13,7 @@
 #include "common/mem.h"
 #include "common/metrics.h"
 #include "common/poll.h"
+#include "common/slab.h"
 
 enum {
     IOV_MAX_TURN = 128,
@@ -178,7 +179,7 @@ static void update_interest(struct stream *s)
 
 static void stream_destroy(void *s)
 {
-    mem_free(s);
+    slab_free(s, sizeof(struct stream));
 }
 
 static void farewell_end(struct stream *s)
@@ -376,7 +377,7 @@ static struct stream *stream_make(struct loop *l, int fd,
 {
     if (!l->poll)
         l->poll = poll_new(l->base, on_ready);
-    struct stream *s = mem_zalloc(sizeof(*s));
+    struct stream *s = slab_alloc(sizeof(*s));
     s->loop = l;
     s->fd = fd;
     s->io = &plain;

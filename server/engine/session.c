@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "common/slab.h"
 #include "server/engine/eio3.h"
 #include "server/engine/engine.h"
 #include "server/engine/heartbeat.h"
@@ -98,6 +99,13 @@ static void slow_end(struct session *s)
     s->slow = NULL;
 }
 
+static size_t size_with(const struct engine *e, size_t sid_len,
+                        size_t address_len, size_t own_len)
+{
+    return sizeof(struct session) + e->ops->room + sid_len + address_len + 1 +
+           own_len;
+}
+
 static void session_destroy(void *arg)
 {
     struct session *s = arg;
@@ -105,7 +113,7 @@ static void session_destroy(void *arg)
         bytesq_fini(&s->polling->out);
     mem_free(s->polling);
     head_drop(&s->engine->heads, s->lines);
-    mem_free(s);
+    slab_free(s, size_with(s->engine, s->sid_len, s->address_len, s->own_len));
 }
 
 static void set_state(struct session *s, enum session_state to)
@@ -458,8 +466,8 @@ struct session *session_new(struct engine *e, struct str sid,
     size_t peer_len = strlen(peer);
     buf_init(&own, HEAD_OWN_MAX);
     struct head_lines *lines = head_take(&e->heads, r, &own);
-    struct session *s = mem_zalloc(sizeof(*s) + e->ops->room + sid.len +
-                                   peer_len + 1 + own.len);
+    struct session *s =
+        slab_alloc(size_with(e, sid.len, peer_len, own.len));
     s->engine = e;
     s->lines = lines;
     s->sid_len = (uint8_t)sid.len;

@@ -15,6 +15,7 @@
 
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "common/slab.h"
 #include "server/http/http.h"
 #include "server/http/http_query.h"
 
@@ -144,7 +145,7 @@ static struct http_request *request_of(const struct http_conn *c)
 static void conn_destroy(void *arg)
 {
     work_free(arg);
-    mem_free(arg);
+    slab_free(arg, sizeof(struct http_conn));
 }
 
 /* The stream has gone elsewhere or is closing; the rest dies after the turn. */
@@ -591,7 +592,7 @@ void http_server_drain(struct http_server *s)
 
 void http_server_accept(struct http_server *s, struct stream *st)
 {
-    struct http_conn *c = mem_zalloc(sizeof(*c));
+    struct http_conn *c = slab_alloc(sizeof(*c));
     c->server = s;
     c->stream = st;
     timer_init(&c->deadline, on_deadline);

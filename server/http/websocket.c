@@ -8,6 +8,7 @@
 #include "common/mem.h"
 #include "common/metrics.h"
 #include "common/sha1.h"
+#include "common/slab.h"
 #include "common/utf8.h"
 #include "server/http/deflate.h"
 #include "server/http/extension.h"
@@ -125,7 +126,7 @@ static void ws_destroy(void *arg)
     if (ws->rx)
         rx_free(ws->rx);
     bytes_unref(ws->aside);
-    mem_free(ws);
+    slab_free(ws, sizeof(*ws));
 }
 
 static void ws_end(struct websocket *ws)
@@ -636,7 +637,7 @@ struct websocket *websocket_accept(struct http_request *r, struct str headers,
     buf_add(&out, headers);
     buf_add(&out, STR("\r\n"));
 
-    struct websocket *ws = mem_zalloc(sizeof(*ws));
+    struct websocket *ws = slab_alloc(sizeof(*ws));
     ws->limits = limits;
     ws->window_bits = terms.window_bits;
     ws->ops = ops;

@@ -5,6 +5,7 @@
 #include "common/id.h"
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "common/slab.h"
 #include "common/utf8.h"
 #include "server/http/http_query.h"
 #include "server/io/ack.h"
@@ -29,6 +30,11 @@ struct wait {
 
 /* ---- life ---------------------------------------------------------------- */
 
+static size_t size_with(size_t id_len)
+{
+    return offsetof(struct sio_socket, id) + id_len + 1;
+}
+
 static void socket_destroy(void *arg)
 {
     struct sio_socket *s = arg;
@@ -38,7 +44,7 @@ static void socket_destroy(void *arg)
     }
     mem_free(s->baggage);
     mem_free(s->acks);
-    mem_free(s);
+    slab_free(s, size_with(s->member.id.len));
 }
 
 static struct socket_baggage *baggage(struct sio_socket *s)
@@ -108,8 +114,7 @@ struct sio_socket *socket_new(struct client *c, struct sio_namespace *ns,
         buf_add(&id, (struct str){wanted->id, ID_LEN});
     else
         make_id(c, ns, &id);
-    struct sio_socket *s =
-        mem_zalloc(offsetof(struct sio_socket, id) + id.len + 1);
+    struct sio_socket *s = slab_alloc(size_with(id.len));
     memcpy(s->id, buf_ptr(&id), id.len);
     s->client = c;
     s->ns = ns;
