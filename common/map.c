@@ -117,15 +117,15 @@ static void resize(struct map *m, size_t n_slots)
 }
 
 /* Only here does the table change size, so that map_each may remove. Shrinking
- * at an eighth and growing at one leaves no count at which the table would
+ * at a quarter and growing at two leaves no count at which the table would
  * swing between two sizes. */
 static void fit(struct map *m)
 {
     if (!m->slots)
         resize(m, MIN_SLOTS);
-    else if (m->count >= m->n_slots)
+    else if (m->count >= 2 * m->n_slots)
         resize(m, m->n_slots * 2);
-    else if (m->n_slots > MIN_SLOTS && m->count < m->n_slots / 8)
+    else if (m->n_slots > MIN_SLOTS && m->count < m->n_slots / 4)
         resize(m, m->n_slots / 2);
 }
 

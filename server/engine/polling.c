@@ -111,16 +111,17 @@ void polling_release(struct session *s, char packet)
     struct http_request *r = session_get(s);
     if (!r)
         return;
-    s->polling->get = NULL;
+    s->extra->get = NULL;
+    session_settle(s);
     send_own(s, r, (struct str){&packet, 1});
 }
 
 void polling_flush(struct session *s)
 {
     struct http_request *r = session_get(s);
-    if (!r || bytesq_empty(&s->polling->out))
+    if (!r || bytesq_empty(&s->extra->out))
         return;
-    struct bytesq *out = &s->polling->out;
+    struct bytesq *out = &s->extra->out;
     const struct eio_coding *coding = session_coding(s);
     bool octets = s->octets && !s->b64 && !s->jsonp && coding->add_octets;
     struct buf body;
@@ -133,7 +134,7 @@ void polling_flush(struct session *s)
         bytes_unref(b);
     }
     s->octets = false;
-    s->polling->get = NULL;
+    s->extra->get = NULL;
     send_payload(s, r, octets ? octets_type : payload_type, buf_str(&body),
                  STR(""), true);
     buf_fini(&body);
@@ -146,7 +147,8 @@ static void get_aborted(struct http_request *r, void *owner,
     (void)r;
     (void)why;
     struct session *s = owner;
-    s->polling->get = NULL;
+    s->extra->get = NULL;
+    session_settle(s);
     session_end(s, REASON_TRANSPORT_ERROR);
 }
 
@@ -160,17 +162,16 @@ static void refuse(struct session *s, struct http_request *r)
 
 static void on_get(struct session *s, struct http_request *r)
 {
-    struct polling *p = session_polling(s);
-    if (p->get) {
+    if (session_get(s)) {
         refuse(s, r); /* two polls at once */
         return;
     }
-    if (s->state == SESSION_CLOSING && bytesq_empty(&p->out)) {
+    if (s->state == SESSION_CLOSING && session_kept(s) == 0) {
         send_own(s, r, STR("61"));
         session_end(s, REASON_FORCED_CLOSE);
         return;
     }
-    p->get = r;
+    session_extra(s)->get = r;
     http_park(r, &get_ops, s);
     polling_flush(s);
 }
@@ -235,7 +236,8 @@ static void on_post_body(struct http_request *r, void *owner, struct str body)
     struct session *s = owner;
     /* Complete, so no longer something that the session's end could cut off:
      * it is answered even when a packet in it ends the session. */
-    s->polling->post = NULL;
+    s->extra->post = NULL;
+    session_settle(s);
     s->engine->upload = r;
     if (s->jsonp)
         take_form(s, body);
@@ -251,7 +253,8 @@ static void post_aborted(struct http_request *r, void *owner,
                          enum http_abort why)
 {
     struct session *s = owner;
-    s->polling->post = NULL;
+    s->extra->post = NULL;
+    session_settle(s);
     if (why == HTTP_TOO_LARGE) {
         metrics_add(M_PAYLOAD_TOO_LARGE, 1);
         respond(s, r, NULL, STR(""), 413);
@@ -265,17 +268,17 @@ static const struct http_request_ops post_ops = {.on_body = on_post_body,
 
 void polling_drop_post(struct session *s)
 {
-    struct http_request *r = s->polling ? s->polling->post : NULL;
+    struct http_request *r = s->extra ? s->extra->post : NULL;
     if (!r)
         return;
-    s->polling->post = NULL;
+    s->extra->post = NULL;
+    session_settle(s);
     http_drop(r);
 }
 
 static void on_post(struct session *s, struct http_request *r)
 {
-    struct polling *p = session_polling(s);
-    if (p->post) {
+    if (s->extra && s->extra->post) {
         refuse(s, r); /* two uploads at once */
         return;
     }
@@ -283,7 +286,7 @@ static void on_post(struct session *s, struct http_request *r)
         refuse(s, r);
         return;
     }
-    p->post = r;
+    session_extra(s)->post = r;
     http_read_body(r, &post_ops, s, s->engine->settings.max_payload_bytes);
 }
 

@@ -13,11 +13,6 @@
 
 enum { SLOW_LOGS_PER_MINUTE = 30 };
 
-struct slow {
-    struct timer timer;
-    struct session *session;
-};
-
 static const char *const reason_text[] = {
     [REASON_TRANSPORT_CLOSE] = "transport close",
     [REASON_TRANSPORT_ERROR] = "transport error",
@@ -90,13 +85,38 @@ void session_send_text(struct session *s, const char *packet)
 
 /* ---- the end ------------------------------------------------------------- */
 
+static void on_slow(struct timer *t);
+
+struct session_extra *session_extra(struct session *s)
+{
+    struct session_extra *x = s->extra;
+    if (x)
+        return x;
+    x = s->extra = slab_alloc(sizeof(*x));
+    x->session = s;
+    bytesq_init(&x->out);
+    timer_init(&x->slow, on_slow);
+    return x;
+}
+
+static void extra_free(struct session *s)
+{
+    slab_free(s->extra, sizeof(*s->extra));
+    s->extra = NULL;
+}
+
+void session_settle(struct session *s)
+{
+    const struct session_extra *x = s->extra;
+    if (x && !x->get && !x->post && bytesq_empty(&x->out) && !x->upgrade &&
+        !timer_running(&x->slow))
+        extra_free(s);
+}
+
 static void slow_end(struct session *s)
 {
-    if (!s->slow)
-        return;
-    timer_stop(&s->slow->timer);
-    mem_free(s->slow);
-    s->slow = NULL;
+    if (s->extra)
+        timer_stop(&s->extra->slow);
 }
 
 static size_t size_with(const struct engine *e, size_t sid_len,
@@ -109,9 +129,9 @@ static size_t size_with(const struct engine *e, size_t sid_len,
 static void session_destroy(void *arg)
 {
     struct session *s = arg;
-    if (s->polling)
-        bytesq_fini(&s->polling->out);
-    mem_free(s->polling);
+    if (s->extra)
+        bytesq_fini(&s->extra->out);
+    extra_free(s);
     head_drop(&s->engine->heads, s->lines);
     slab_free(s, size_with(s->engine, s->sid_len, s->address_len, s->own_len));
 }
@@ -275,14 +295,20 @@ static void end_slow(struct session *s)
 
 static void on_slow(struct timer *t)
 {
-    end_slow(container_of(t, struct slow, timer)->session);
+    end_slow(container_of(t, struct session_extra, slow)->session);
+}
+
+static bool is_slow(const struct session *s)
+{
+    return s->extra && timer_running(&s->extra->slow);
 }
 
 void session_caught_up(struct session *s)
 {
-    if (s->slow && s->ws)
+    if (is_slow(s) && s->ws)
         websocket_pause(s->ws, false);
     slow_end(s);
+    session_settle(s);
 }
 
 static void run_later(struct session *s);
@@ -303,12 +329,9 @@ static void over_limit(struct session *s)
         run_later(s);
         return;
     }
-    if (s->slow)
+    if (is_slow(s))
         return;
-    s->slow = mem_alloc(sizeof(*s->slow));
-    s->slow->session = s;
-    timer_init(&s->slow->timer, on_slow);
-    loop_timer(s->engine->loop, &s->slow->timer, set->slow_consumer_ms);
+    loop_timer(s->engine->loop, &session_extra(s)->slow, set->slow_consumer_ms);
     if (s->ws)
         websocket_pause(s->ws, true);
 }
@@ -338,7 +361,7 @@ bool session_writable(const struct session *s)
     if (s->state != SESSION_OPEN)
         return false;
     return s->ws ? !websocket_blocked(s->ws)
-                 : session_get(s) && bytesq_empty(&s->polling->out);
+                 : session_get(s) && bytesq_empty(&s->extra->out);
 }
 
 /* A client without binary frames gets a mark and base64 in a text frame. */
@@ -397,9 +420,9 @@ void session_send(struct session *s, struct bytes *frame)
         return;
     }
     if (!s->ws) {
-        bytesq_push(&session_polling(s)->out, frame);
+        bytesq_push(&session_extra(s)->out, frame);
         s->octets |= frame->binary;
-        if (s->polling->get)
+        if (s->extra->get)
             run_later(s);
     } else {
         transmit(s, frame);
@@ -413,29 +436,17 @@ void session_send(struct session *s, struct bytes *frame)
 const struct websocket_ops session_ws_ops = {
     .on_message = ws_message, .on_close = ws_closed, .on_drain = ws_drained};
 
-struct polling *session_polling(struct session *s)
-{
-    if (!s->polling) {
-        s->polling = mem_zalloc(sizeof(*s->polling));
-        bytesq_init(&s->polling->out);
-    }
-    return s->polling;
-}
-
 /* What waited for a poll goes first. A POST may be still under way. */
 static void leave_polling(struct session *s)
 {
     struct bytes *b;
-    if (!s->polling)
+    if (!s->extra)
         return;
-    while ((b = bytesq_take(&s->polling->out))) {
+    while ((b = bytesq_take(&s->extra->out))) {
         transmit(s, b);
         bytes_unref(b);
     }
-    if (s->polling->post)
-        return;
-    mem_free(s->polling);
-    s->polling = NULL;
+    session_settle(s);
 }
 
 void session_attach(struct session *s, struct websocket *ws)

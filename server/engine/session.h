@@ -45,16 +45,14 @@ enum session_state { SESSION_OPEN, SESSION_CLOSING, SESSION_CLOSED };
 
 enum { SLOT_MAX = 32, SID_MAX = ID_LEN + 1 + SLOT_MAX };
 
-/* What a polling session has under way; a WebSocket session has none, but for
- * what an upgrade may have left. */
-struct polling {
+/* What a session needs only at times: it is there while anything of it is. */
+struct session_extra {
+    struct session *session;
     struct http_request *get, *post;
-    struct bytesq out; /* what waits for a GET */
+    struct bytesq out;       /* polling: what waits for a GET */
     struct upgrade *upgrade; /* a WebSocket on its way to take over */
+    struct timer slow;       /* runs while the client does not keep up */
 };
-
-/* The client does not keep up: until it does, or is closed. */
-struct slow;
 
 /* Visible to the engine folder; others use the functions. */
 struct session {
@@ -62,8 +60,7 @@ struct session {
     struct engine *engine;
     void *owner;
     struct websocket *ws;     /* NULL while polling */
-    struct polling *polling;  /* NULL until it is needed */
-    struct slow *slow;        /* NULL: it keeps up */
+    struct session_extra *extra; /* NULL: nothing of it */
     struct head_lines *lines; /* of the first request */
     struct list beat;         /* what it waits for: heartbeat.h */
     uint32_t due_ms;          /* until when */
@@ -108,17 +105,19 @@ const char *session_address(const struct session *s);
 
 /* ---- inside the engine folder -------------------------------------------- */
 
-/* There from now on. */
-struct polling *session_polling(struct session *s);
+/* There from now on; given back by session_settle. */
+struct session_extra *session_extra(struct session *s);
+/* Frees what is not needed any more. */
+void session_settle(struct session *s);
 /* The GET that is parked; NULL when there is none. */
 static inline struct http_request *session_get(const struct session *s)
 {
-    return s->polling ? s->polling->get : NULL;
+    return s->extra ? s->extra->get : NULL;
 }
 /* Bytes that wait for a GET. */
 static inline size_t session_kept(const struct session *s)
 {
-    return s->polling ? s->polling->out.bytes : 0;
+    return s->extra ? s->extra->out.bytes : 0;
 }
 /* The client keeps up again. */
 void session_caught_up(struct session *s);

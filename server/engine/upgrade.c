@@ -28,13 +28,14 @@ static void upgrade_done(struct upgrade *u)
 {
     timer_stop(&u->deadline);
     timer_stop(&u->release);
-    u->session->polling->upgrade = NULL;
+    u->session->extra->upgrade = NULL;
+    session_settle(u->session);
     mem_free(u);
 }
 
 void upgrade_cancel(struct session *s)
 {
-    struct upgrade *u = s->polling ? s->polling->upgrade : NULL;
+    struct upgrade *u = s->extra ? s->extra->upgrade : NULL;
     if (!u)
         return;
     struct websocket *ws = u->ws;
@@ -104,7 +105,7 @@ void upgrade_request(struct session *s, struct http_request *r,
 {
     struct engine *e = s->engine;
     bool refused = s->ws || s->state != SESSION_OPEN ||
-                   session_polling(s)->upgrade;
+                   (s->extra && s->extra->upgrade);
     bool b64 = engine_asks_base64(r); /* while there is a request */
     struct websocket *ws = websocket_accept(
         r, headers, &e->ws_limits, refused ? &no_ops : &upgrade_ops, NULL);
@@ -120,5 +121,5 @@ void upgrade_request(struct session *s, struct http_request *r,
     timer_init(&u->release, on_release);
     loop_timer(e->loop, &u->deadline, e->settings.upgrade_timeout_ms);
     websocket_set_owner(ws, &upgrade_ops, u);
-    s->polling->upgrade = u;
+    session_extra(s)->upgrade = u;
 }
