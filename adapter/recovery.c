@@ -86,8 +86,8 @@ void recovery_begin(struct recovery_nsp *ns, struct member *m)
     list_init(&s->of_saved);
     s->nsp = ns;
     s->member = m;
-    assert(m->id.len == ID_LEN);
-    memcpy(s->id, m->id.p, ID_LEN);
+    assert(m->id_len == ID_LEN);
+    memcpy(s->id, m->id, ID_LEN);
     id_random(s->pid, ID_LEN);
     map_put(&ns->recovery->sessions, &s->by_pid);
     ns->n_sessions++;

@@ -11,7 +11,7 @@ static struct str room_key(const struct map_node *n)
 
 static struct str member_key(const struct map_node *n)
 {
-    return const_container_of(n, struct member, by_id)->id;
+    return member_id(const_container_of(n, struct member, by_id));
 }
 
 void rooms_init(struct rooms *r)
@@ -82,7 +82,7 @@ static void room_free(struct rooms *r, struct room *room)
 
 void rooms_add(struct rooms *r, struct member *m, struct str id)
 {
-    *m = (struct member){.id = id};
+    *m = (struct member){.id = id.p, .id_len = (uint32_t)id.len};
     map_put(&r->by_id, &m->by_id);
     m->everyone_slot = room_push(&r->everyone, m);
 }

@@ -23,7 +23,7 @@ struct membership {
 
 struct member {
     struct map_node by_id;
-    struct str id; /* owned by the socket; constant while it is a member */
+    const char *id; /* owned by the socket; constant while it is a member */
     union {
         struct membership one; /* of the only room, as most members have */
         struct membership *many;
@@ -32,9 +32,15 @@ struct member {
     struct join *joins;               /* that wait, in joins.c */
     uint32_t everyone_slot;
     uint32_t mark; /* last selection that has seen it: rooms.selection */
+    uint32_t id_len;
     uint16_t n_in;
     uint16_t n_joins;
 };
+
+static inline struct str member_id(const struct member *m)
+{
+    return (struct str){m->id, m->id_len};
+}
 
 /* Its n_in memberships, in order of joining. */
 static inline const struct membership *member_in(const struct member *m)

@@ -42,7 +42,7 @@ static struct str session_key(const struct map_node *n)
 
 struct engine *engine_new(struct loop *l, const struct engine_settings *s,
                           const struct session_ops *ops,
-                          void *(*on_session)(void *arg, struct session *s),
+                          void (*on_session)(void *arg, struct session *s),
                           void *arg)
 {
     struct engine *e = mem_zalloc(sizeof(*e));
@@ -286,14 +286,15 @@ static struct session *open_session(struct engine *e, struct http_request *r,
     struct session *s = session_new(e, id, r, old);
     s->b64 = engine_asks_base64(r);
     metrics_add(M_HANDSHAKES, 1);
-    s->owner = e->on_session(e->arg, s);
+    s->owned = true;
+    e->on_session(e->arg, s);
     return s;
 }
 
 static void opened(struct session *s)
 {
     if (s->state == SESSION_OPEN)
-        s->engine->ops->on_open(s->owner);
+        s->engine->ops->on_open(session_owner(s));
 }
 
 static void add_cookie(const struct engine *e, const struct session *s,

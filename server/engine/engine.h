@@ -39,7 +39,7 @@ struct engine {
     struct websocket_limits ws_limits;
     struct map sessions; /* by sid */
     const struct session_ops *ops;
-    void *(*on_session)(void *arg, struct session *s);
+    void (*on_session)(void *arg, struct session *s);
     void *arg;
     admission_fn *on_request; /* NULL: every handshake may become a session */
     void *request_arg;
@@ -52,11 +52,10 @@ struct engine {
     bool closing;
 };
 
-/* `on_session` is called for each new session and returns its owner, which
- * `ops` are called with from then on. */
+/* `on_session` is called for each new session, and `ops` from then on. */
 struct engine *engine_new(struct loop *l, const struct engine_settings *s,
                           const struct session_ops *ops,
-                          void *(*on_session)(void *arg, struct session *s),
+                          void (*on_session)(void *arg, struct session *s),
                           void *arg);
 /* Asks `fn` about each handshake from now on; NULL for nobody. */
 void engine_on_request(struct engine *e, admission_fn *fn, void *arg);

@@ -27,9 +27,9 @@ const char *session_reason_text(enum session_reason why)
     return reason_text[why];
 }
 
-void *session_room(struct session *s)
+void *session_owner(struct session *s)
 {
-    return s + 1;
+    return s->engine->ops->room ? s + 1 : s;
 }
 
 static const char *text_of(const struct session *s)
@@ -156,8 +156,8 @@ static void forget(struct session *s)
 static void tell_owner(struct session *s, enum session_reason why)
 {
     metrics_add((enum metric)(M_CLOSE_TRANSPORT + (unsigned)why), 1);
-    if (s->owner)
-        s->engine->ops->on_close(s->owner, why);
+    if (s->owned)
+        s->engine->ops->on_close(session_owner(s), why);
 }
 
 static void close_transport(struct session *s)
@@ -216,7 +216,7 @@ static void on_packet(struct session *s, const struct eio_packet *p)
     }
     heartbeat(s)->on_other(s);
     if (p->type == EIO_MESSAGE) {
-        s->engine->ops->on_message(s->owner, p->data, p->binary);
+        s->engine->ops->on_message(session_owner(s), p->data, p->binary);
     } else if (p->type == EIO_CLOSE && !s->ws) {
         polling_release(s, '6');
         session_end(s, REASON_TRANSPORT_CLOSE);
@@ -484,7 +484,7 @@ struct session *session_new(struct engine *e, struct str sid,
     s->sid_len = (uint8_t)sid.len;
     s->address_len = (uint8_t)peer_len;
     s->own_len = (uint32_t)own.len;
-    char *p = (char *)session_room(s) + e->ops->room;
+    char *p = (char *)(s + 1) + e->ops->room;
     memcpy(p, sid.p, sid.len);
     memcpy(p + sid.len, peer, peer_len + 1);
     if (own.len)

@@ -31,6 +31,8 @@ enum session_reason {
 };
 const char *session_reason_text(enum session_reason why);
 
+/* The owner that they are called with is the session's room, or the session
+ * itself when it has none. */
 struct session_ops {
     /* Bytes that each session has room for on behalf of its owner. */
     size_t room;
@@ -58,7 +60,6 @@ struct session_extra {
 struct session {
     struct map_node by_sid;
     struct engine *engine;
-    void *owner;
     struct websocket *ws;     /* NULL while polling */
     struct session_extra *extra; /* NULL: nothing of it */
     struct head_lines *lines; /* of the first request */
@@ -73,6 +74,7 @@ struct session {
     bool jsonp : 1;  /* polls with scripts */
     bool octets : 1; /* polling: something in `out` is binary */
     bool dirty : 1;  /* session_task will run */
+    bool owned : 1;  /* the owner knows it */
     /* Behind it: the owner's room; then the sid, the peer's address and a NUL,
      * and the first request's own values. */
 };
@@ -93,7 +95,7 @@ void session_close(struct session *s);
 void session_end(struct session *s, enum session_reason why);
 
 /* Zeros at first; there until the end of the turn in which it is closed. */
-void *session_room(struct session *s);
+void *session_owner(struct session *s);
 struct str session_sid(const struct session *s);
 const char *session_transport(const struct session *s);
 /* Of the Engine.IO protocol: 3 or 4. */

@@ -403,15 +403,14 @@ const struct session_ops client_ops = {.room = sizeof(struct client),
                                        .on_message = on_message,
                                        .on_close = on_close};
 
-void *client_new(void *server, struct session *s)
+void client_new(void *server, struct session *s)
 {
-    struct client *c = session_room(s);
+    struct client *c = session_owner(s);
     c->server = server;
     c->session = s;
     handshake_begin(c);
     loop_timer(c->server->loop, &client_extra(c)->connect,
                c->server->settings.connect_timeout_ms);
-    return c;
 }
 
 void client_disconnect_all(struct client *c)

@@ -35,7 +35,7 @@ struct client {
 };
 
 /* The engine's callbacks. */
-void *client_new(void *server, struct session *s);
+void client_new(void *server, struct session *s);
 extern const struct session_ops client_ops;
 
 /* Encodes and queues a packet; the session must be there. */

@@ -166,7 +166,8 @@ struct recovery_session *recovery_keep(struct sio_socket *s, bool connected,
 
 void recovery_emit(struct sio_socket *s, struct packet *p)
 {
-    struct broadcast to = {.rooms = &s->member.id, .n_rooms = 1};
+    struct str id = member_id(&s->member);
+    struct broadcast to = {.rooms = &id, .n_rooms = 1};
     uint64_t offset = recovery_record(adapter_recovery(s->ns->adapter),
                                       now_of(s->ns), p, &to);
     /* Not before what it has missed, and then it is a part of that. */

@@ -35,18 +35,6 @@ static size_t size_with(size_t id_len)
     return offsetof(struct sio_socket, id) + id_len + 1;
 }
 
-static void socket_destroy(void *arg)
-{
-    struct sio_socket *s = arg;
-    if (s->baggage) {
-        bytes_unref(s->baggage->auth);
-        bytes_unref(s->baggage->data);
-    }
-    mem_free(s->baggage);
-    mem_free(s->acks);
-    slab_free(s, size_with(s->member.id.len));
-}
-
 static struct socket_baggage *baggage(struct sio_socket *s)
 {
     if (!s->baggage)
@@ -72,19 +60,39 @@ void socket_set_data(struct sio_socket *s, struct bytes *data)
     s->baggage->data = data;
 }
 
-static struct socket_acks *acks_of(struct sio_socket *s)
+struct socket_extra *socket_extra(struct sio_socket *s)
 {
-    if (!s->acks) {
-        s->acks = mem_zalloc(sizeof(*s->acks));
-        list_init(&s->acks->waiting);
-        list_init(&s->acks->owed);
+    if (!s->extra) {
+        s->extra = slab_alloc(sizeof(*s->extra));
+        list_init(&s->extra->waiting);
+        list_init(&s->extra->owed);
     }
-    return s->acks;
+    return s->extra;
 }
 
-struct list *socket_owed(struct sio_socket *s)
+static void extra_free(struct sio_socket *s)
 {
-    return &acks_of(s)->owed;
+    slab_free(s->extra, sizeof(*s->extra));
+    s->extra = NULL;
+}
+
+void socket_settle(struct sio_socket *s)
+{
+    const struct socket_extra *x = s->extra;
+    if (x && list_empty(&x->waiting) && list_empty(&x->owed) && !x->next)
+        extra_free(s);
+}
+
+static void socket_destroy(void *arg)
+{
+    struct sio_socket *s = arg;
+    if (s->baggage) {
+        bytes_unref(s->baggage->auth);
+        bytes_unref(s->baggage->data);
+    }
+    mem_free(s->baggage);
+    extra_free(s);
+    slab_free(s, size_with(s->member.id_len));
 }
 
 enum { ID_MAX = 1 << 20 };
@@ -154,7 +162,8 @@ static void wait_unlink(struct wait *w)
     list_remove(&w->link);
     list_remove(&w->of_question);
     timer_stop(&w->timer);
-    w->socket->acks->n_waiting--;
+    w->socket->extra->n_waiting--;
+    socket_settle(w->socket);
 }
 
 static void wait_end(struct wait *w, struct sio_event *answer)
@@ -171,12 +180,10 @@ static void wait_end(struct wait *w, struct sio_event *answer)
 
 static void drop_acks(struct sio_socket *s)
 {
-    if (!s->acks)
-        return;
-    struct list *waiting = &s->acks->waiting;
-    while (!list_empty(waiting))
-        wait_end(container_of(waiting->next, struct wait, link), NULL);
-    acks_expire(&s->acks->owed);
+    while (s->extra && !list_empty(&s->extra->waiting))
+        wait_end(container_of(s->extra->waiting.next, struct wait, link), NULL);
+    if (s->extra)
+        acks_expire(&s->extra->owed);
 }
 
 void socket_gone(struct sio_socket *s, const char *reason)
@@ -192,8 +199,8 @@ void socket_gone(struct sio_socket *s, const char *reason)
     if (was_connected)
         namespace_end(&ns->home->on_disconnecting, s, reason);
     s->state = SOCKET_GONE;
-    if (s->next)
-        namespace_forget(s->next);
+    if (s->extra && s->extra->next)
+        namespace_forget(s->extra->next);
     struct recovery_session *kept = recovery_keep(s, was_connected, reason);
     adapter_remove(ns->adapter, &s->member);
     drop_acks(s);
@@ -345,7 +352,7 @@ static void on_ack_timeout(struct timer *t)
 
 static bool may_wait(const struct sio_socket *s)
 {
-    if (!s->acks || s->acks->n_waiting < s->ns->server->settings.pending_acks)
+    if (!s->extra || s->extra->n_waiting < s->ns->server->settings.pending_acks)
         return true;
     metrics_add(M_LIMIT_ACKS, 1);
     return false;
@@ -358,8 +365,8 @@ static struct wait *wait_new(struct sio_socket *s, int64_t id)
     w->id = id;
     list_init(&w->of_question);
     timer_init(&w->timer, on_ack_timeout);
-    list_insert(&acks_of(s)->waiting, &w->link);
-    s->acks->n_waiting++;
+    list_insert(&socket_extra(s)->waiting, &w->link);
+    s->extra->n_waiting++;
     return w;
 }
 
@@ -403,9 +410,9 @@ void socket_wait_drop(struct list *of_question)
 
 static struct wait *find_wait(const struct sio_socket *s, int64_t id)
 {
-    if (!s->acks)
+    if (!s->extra)
         return NULL;
-    const struct list *end = &s->acks->waiting;
+    const struct list *end = &s->extra->waiting;
     for (struct list *n = end->next; n != end; n = n->next) {
         struct wait *w = container_of(n, struct wait, link);
         if (w->id == id)
@@ -514,13 +521,13 @@ bool sio_in_room(const struct sio_socket *s, struct sio_str room)
 {
     struct str name = str_from_sio(room);
     return s->state != SOCKET_GONE &&
-           (str_eq(name, s->member.id) || rooms_has(&s->member, name));
+           (str_eq(name, member_id(&s->member)) || rooms_has(&s->member, name));
 }
 
 void sio_rooms(const struct sio_socket *s,
                bool (*each)(struct sio_str room, void *arg), void *arg)
 {
-    if (s->state == SOCKET_GONE || !each(sio_from_str(s->member.id), arg))
+    if (s->state == SOCKET_GONE || !each(sio_from_str(member_id(&s->member)), arg))
         return;
     for (unsigned i = 0; i < s->member.n_in; i++) {
         if (!each(sio_from_str(member_in(&s->member)[i].room->name), arg))

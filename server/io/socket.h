@@ -16,11 +16,12 @@ struct pack_args;
 
 enum socket_state { SOCKET_ADMITTING, SOCKET_CONNECTED, SOCKET_GONE };
 
-/* Acknowledgements under way: there while there are some. */
-struct socket_acks {
-    struct list waiting; /* awaited from the client */
-    struct list owed;    /* taken by the application */
+/* What a socket needs only at times: it is there while anything of it is. */
+struct socket_extra {
+    struct list waiting; /* acknowledgements awaited from the client */
+    struct list owed;    /* acknowledgements taken by the application */
     uint32_t n_waiting;
+    struct sio_next *next; /* while ADMITTING */
 };
 
 /* What the client or the application has attached; NULL when it did not. */
@@ -36,9 +37,8 @@ struct sio_socket {
     struct sio_socket *next_socket; /* of the client */
     struct client *client;
     struct sio_namespace *ns;
-    struct socket_acks *acks;       /* NULL: none */
+    struct socket_extra *extra;     /* NULL: nothing of it */
     struct socket_baggage *baggage; /* NULL: none */
-    struct sio_next *next;          /* while ADMITTING */
     uint8_t state;
     bool ending : 1, recovered : 1;
     char id[]; /* NUL follows */
@@ -70,8 +70,10 @@ struct bytes *socket_data(const struct sio_socket *s);
 /* Takes over the reference. */
 void socket_set_data(struct sio_socket *s, struct bytes *data);
 
-/* The list of acknowledgements that the application has taken. */
-struct list *socket_owed(struct sio_socket *s);
+/* There from now on; given back by socket_settle. */
+struct socket_extra *socket_extra(struct sio_socket *s);
+/* Frees what is not needed any more. */
+void socket_settle(struct sio_socket *s);
 
 /* Queues a packet made for this socket alone. */
 void socket_send(struct sio_socket *s, enum packet_type type, int64_t ack,
