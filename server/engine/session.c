@@ -32,6 +32,11 @@ void *session_owner(struct session *s)
     return s->engine->ops->room ? s + 1 : s;
 }
 
+void *session_arg(const struct session *s)
+{
+    return s->engine->arg;
+}
+
 static const char *text_of(const struct session *s)
 {
     return (const char *)(s + 1) + s->engine->ops->room;

@@ -94,6 +94,13 @@ void session_close(struct session *s);
 /* Ends it now, for `why`. */
 void session_end(struct session *s, enum session_reason why);
 
+/* What engine_new was given. */
+void *session_arg(const struct session *s);
+/* The session in whose room the owner is. */
+static inline struct session *session_around(void *room)
+{
+    return (struct session *)room - 1;
+}
 /* Zeros at first; there until the end of the turn in which it is closed. */
 void *session_owner(struct session *s);
 struct str session_sid(const struct session *s);

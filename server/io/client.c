@@ -52,8 +52,8 @@ void client_settle(struct client *c)
 static void fail(struct client *c, bool state_error)
 {
     c->forced = state_error;
-    if (c->session)
-        session_close(c->session);
+    if (client_session(c))
+        session_close(client_session(c));
 }
 
 static void bad_packet(struct client *c, int rc)
@@ -107,16 +107,16 @@ static struct sio_socket *find_socket(const struct client *c, struct str nsp)
 void client_send(struct client *c, const struct parser_out *p)
 {
     struct bytes *frames[OUTBOUND_FRAMES_MAX];
-    size_t n = outbound_encode(c->server->parser, p, frames);
+    size_t n = outbound_encode(client_server(c)->parser, p, frames);
     for (size_t i = 0; i < n; i++) {
-        session_send(c->session, frames[i]);
+        session_send(client_session(c), frames[i]);
         bytes_unref(frames[i]);
     }
 }
 
-bool client_is_old(const struct client *c)
+bool client_is_old(struct client *c)
 {
-    return c->session && session_revision(c->session) == 3;
+    return client_session(c) && session_revision(client_session(c)) == 3;
 }
 
 /* ---- packets by type ----------------------------------------------------- */
@@ -140,14 +140,14 @@ static struct sio_namespace *make_namespace(struct client *c,
                                             const struct json *tape, bool *full)
 {
     struct sio_event e;
-    struct json *none = server_tape_get(c->server);
-    int rc = json_parse(none, STR("{}"), c->server->parser_limits.json);
+    struct json *none = server_tape_get(client_server(c));
+    int rc = json_parse(none, STR("{}"), client_server(c)->parser_limits.json);
     assert(rc == 0);
     event_init_value(&e, h->has_payload ? tape : none);
     struct sio_namespace *ns =
-        dynamic_match(c->server, h->nsp, sio_arg(&e, 0), full);
+        dynamic_match(client_server(c), h->nsp, sio_arg(&e, 0), full);
     event_fini(&e);
-    server_tape_put(c->server);
+    server_tape_put(client_server(c));
     return ns;
 }
 
@@ -159,13 +159,13 @@ static void on_connect(struct client *c, const struct packet_head *h,
         fail(c, true); /* connected already */
         return;
     }
-    struct sio_namespace *ns = server_namespace(c->server, h->nsp);
-    bool dynamic = !ns && !list_empty(&c->server->parents);
-    bool full = c->n_sockets >= c->server->settings.namespaces_per_connection &&
+    struct sio_namespace *ns = server_namespace(client_server(c), h->nsp);
+    bool dynamic = !ns && !list_empty(&client_server(c)->parents);
+    bool full = c->n_sockets >= client_server(c)->settings.namespaces_per_connection &&
                 (ns || dynamic);
     if (dynamic && !full)
         ns = make_namespace(c, h, tape, &full);
-    if (!c->session)
+    if (!client_session(c))
         return; /* whoever was asked has stopped the server */
     if (full) {
         metrics_add(M_LIMIT_NAMESPACES, 1);
@@ -177,10 +177,10 @@ static void on_connect(struct client *c, const struct packet_head *h,
         return;
     }
     struct recovery_session *wanted = recovery_wanted(c, ns, h, tape);
-    if (!c->session)
+    if (!client_session(c))
         return; /* so may those who had to leave for it */
     struct sio_socket *joined = socket_new(c, ns, h->payload, wanted);
-    if (wanted && c->server->settings.recovery_skip_middlewares)
+    if (wanted && client_server(c)->settings.recovery_skip_middlewares)
         socket_connected(joined);
     else
         namespace_admit(ns, joined);
@@ -221,7 +221,7 @@ static int modernize(struct client *c, struct packet_head *h, struct json *tape,
     h->payload = buf_str(auth);
     h->has_payload = auth->len > 0;
     return h->has_payload
-               ? json_parse(tape, h->payload, c->server->parser_limits.json)
+               ? json_parse(tape, h->payload, client_server(c)->parser_limits.json)
                : 0;
 }
 
@@ -299,8 +299,8 @@ static void on_packet(struct client *c, struct str message,
                       parser_decode_fn *decode)
 {
     struct parser_in in = {0};
-    struct json *tape = server_tape_get(c->server);
-    int rc = decode(message, &c->server->parser_limits, tape, &in);
+    struct json *tape = server_tape_get(client_server(c));
+    int rc = decode(message, &client_server(c)->parser_limits, tape, &in);
     if (rc < 0)
         bad_packet(c, rc);
     else if (in.head.n_bins > in.bins.n)
@@ -308,7 +308,7 @@ static void on_packet(struct client *c, struct str message,
     else
         route(c, &in.head, tape, in.bins.v);
     parser_in_fini(&in);
-    server_tape_put(c->server);
+    server_tape_put(client_server(c));
 }
 
 static struct client_partial *partial_of(const struct client *c)
@@ -321,7 +321,7 @@ static void on_text(struct client *c, struct str text)
     if (partial_of(c))
         bad_packet(c, ERR_PROTO); /* text where an attachment was due */
     else
-        on_packet(c, text, c->server->parser->text);
+        on_packet(c, text, client_server(c)->parser->text);
 }
 
 /* Only the text form has them. The text is parsed again now that all is here,
@@ -332,16 +332,16 @@ static void finish_partial(struct client *c)
     struct packet_head h;
     c->extra->partial = NULL;
     client_settle(c);
-    struct json *tape = server_tape_get(c->server);
+    struct json *tape = server_tape_get(client_server(c));
     int rc =
-        parser_decode(bytes_str(p->text), &c->server->parser_limits, tape, &h);
+        parser_decode(bytes_str(p->text), &client_server(c)->parser_limits, tape, &h);
     if (rc == 0 && h.has_payload)
         rc = parser_check_bins(tape, p->have);
     if (rc < 0)
         bad_packet(c, rc);
     else
         route(c, &h, tape, p->bins);
-    server_tape_put(c->server);
+    server_tape_put(client_server(c));
     partial_free(p);
 }
 
@@ -349,11 +349,11 @@ static void on_binary(struct client *c, struct str data)
 {
     struct client_partial *p = partial_of(c);
     if (!p) {
-        on_packet(c, data, c->server->parser->binary);
+        on_packet(c, data, client_server(c)->parser->binary);
         return;
     }
     p->bytes += data.len;
-    if (p->bytes > c->server->settings.max_payload_bytes) {
+    if (p->bytes > client_server(c)->settings.max_payload_bytes) {
         metrics_add(M_PAYLOAD_TOO_LARGE, 1);
         fail(c, false);
         return;
@@ -390,7 +390,7 @@ static void on_close(void *owner, enum session_reason why)
 {
     struct client *c = owner;
     const char *reason = c->forced ? forced_close : session_reason_text(why);
-    c->session = NULL;
+    c->ended = true;
     if (c->extra)
         timer_stop(&c->extra->connect);
     while (c->sockets)
@@ -406,11 +406,10 @@ const struct session_ops client_ops = {.room = sizeof(struct client),
 void client_new(void *server, struct session *s)
 {
     struct client *c = session_owner(s);
-    c->server = server;
-    c->session = s;
+    (void)server;
     handshake_begin(c);
-    loop_timer(c->server->loop, &client_extra(c)->connect,
-               c->server->settings.connect_timeout_ms);
+    loop_timer(client_server(c)->loop, &client_extra(c)->connect,
+               client_server(c)->settings.connect_timeout_ms);
 }
 
 void client_disconnect_all(struct client *c)
@@ -421,6 +420,6 @@ void client_disconnect_all(struct client *c)
             socket_send(s, PACKET_DISCONNECT, PACKET_NO_ACK, STR(""), NULL, 0);
         socket_gone(s, "server namespace disconnect");
     }
-    if (c->session)
-        session_close(c->session);
+    if (client_session(c))
+        session_close(client_session(c));
 }

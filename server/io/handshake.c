@@ -18,7 +18,7 @@ enum {
 
 static struct session *session_of(const struct sio_socket *s)
 {
-    return s->state == SOCKET_GONE ? NULL : s->client->session;
+    return s->state == SOCKET_GONE ? NULL : client_session(s->client);
 }
 
 /* Behind the target. */
@@ -80,15 +80,15 @@ static int64_t now_ms(void)
 
 void handshake_begin(struct client *c)
 {
-    const struct forwarded *f = &c->server->proxies;
+    const struct forwarded *f = &client_server(c)->proxies;
     struct str proto = STR("");
     c->issued_ms = now_ms();
-    c->secure = c->server->tls != NULL;
-    if (!forwarded_trusts(f, str_of(session_address(c->session))))
+    c->secure = client_server(c)->tls != NULL;
+    if (!forwarded_trusts(f, str_of(session_address(client_session(c)))))
         return;
     struct buf list;
     buf_init(&list, FORWARDED_BYTES);
-    join_header(c->session, STR("x-forwarded-for"), STR(","), &list);
+    join_header(client_session(c), STR("x-forwarded-for"), STR(","), &list);
     struct str client = forwarded_client(f, buf_str(&list));
     if (client.len) {
         struct buf address;
@@ -98,7 +98,7 @@ void handshake_begin(struct client *c)
         client_extra(c)->address = buf_take(&address);
     }
     buf_fini(&list);
-    if (find_header(c->session, STR("x-forwarded-proto"), &proto))
+    if (find_header(client_session(c), STR("x-forwarded-proto"), &proto))
         c->secure = str_ieq(proto, STR("https"));
 }
 

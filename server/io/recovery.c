@@ -32,7 +32,7 @@ static void end_old(const struct recovery_session *session)
     struct sio_socket *old =
         container_of(session->member, struct sio_socket, member);
     metrics_add(M_RECOVERY_TAKEOVERS, 1);
-    session_end(old->client->session, REASON_TRANSPORT_CLOSE);
+    session_end(client_session(old->client), REASON_TRANSPORT_CLOSE);
 }
 
 static void count(enum recovery_result rc)
@@ -68,7 +68,7 @@ struct recovery_session *recovery_wanted(struct client *c,
             rc = find(ns, p, o, &found);
         }
         count(rc);
-        if (rc != RECOVERY_FOUND || !c->session)
+        if (rc != RECOVERY_FOUND || !client_session(c))
             found = NULL;
     }
     event_fini(&e);
@@ -92,7 +92,7 @@ static void send_frames(struct sio_socket *s, struct packet *p)
 {
     const struct packet_frames *f = outbound_frames(p, s->ns->server->parser);
     for (uint32_t i = 0; i < f->n; i++)
-        session_send(s->client->session, f->v[i]);
+        session_send(client_session(s->client), f->v[i]);
     metrics_add(M_DELIVERIES, 1);
 }
 
@@ -108,7 +108,7 @@ bool recovery_connect(struct sio_socket *s)
         return true;
     if (!recovery_welcome(s->member.session, send_missed, s)) {
         metrics_add(M_RECOVERY_TRIMMED, 1);
-        session_end(s->client->session, REASON_FORCED_CLOSE);
+        session_end(client_session(s->client), REASON_FORCED_CLOSE);
         return false;
     }
     if (s->recovered)

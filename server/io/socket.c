@@ -98,7 +98,7 @@ static void socket_destroy(void *arg)
 enum { ID_MAX = 1 << 20 };
 
 /* Random; clients of protocol 3 derive theirs from the session's. */
-static void make_id(const struct client *c, const struct sio_namespace *ns,
+static void make_id(struct client *c, const struct sio_namespace *ns,
                     struct buf *out)
 {
     if (!client_is_old(c)) {
@@ -110,7 +110,7 @@ static void make_id(const struct client *c, const struct sio_namespace *ns,
         buf_add(out, ns->name);
         buf_addc(out, '#');
     }
-    buf_add(out, session_sid(c->session));
+    buf_add(out, session_sid(client_session(c)));
 }
 
 struct sio_socket *socket_new(struct client *c, struct sio_namespace *ns,
@@ -233,7 +233,7 @@ void sio_disconnect(struct sio_socket *s, bool close)
 
 static bool can_send(const struct sio_socket *s)
 {
-    return s->state != SOCKET_GONE && !s->ending && s->client->session;
+    return s->state != SOCKET_GONE && !s->ending && client_session(s->client);
 }
 
 void socket_send(struct sio_socket *s, enum packet_type type, int64_t ack,
@@ -253,15 +253,15 @@ void socket_send(struct sio_socket *s, enum packet_type type, int64_t ack,
 
 bool socket_deliver(struct sio_socket *s, struct packet *p, bool is_volatile)
 {
-    if (!socket_live(s) || !s->client->session)
+    if (!socket_live(s) || !client_session(s->client))
         return false;
-    if (is_volatile && !session_writable(s->client->session)) {
+    if (is_volatile && !session_writable(client_session(s->client))) {
         metrics_add(M_DROP_VOLATILE, 1);
         return false;
     }
     const struct packet_frames *f = outbound_frames(p, s->ns->server->parser);
     for (uint32_t i = 0; i < f->n; i++)
-        session_send(s->client->session, f->v[i]);
+        session_send(client_session(s->client), f->v[i]);
     metrics_add(M_DELIVERIES, 1);
     return true;
 }
@@ -331,7 +331,7 @@ int sio_emit_volatile(struct sio_socket *s, const char *event,
 {
     if (!can_send(s))
         return SIO_ERR_STATE;
-    if (!session_writable(s->client->session)) {
+    if (!session_writable(client_session(s->client))) {
         metrics_add(M_DROP_VOLATILE, 1);
         return 0;
     }
@@ -595,7 +595,7 @@ bool sio_recovered(const struct sio_socket *s)
 
 const char *sio_transport(const struct sio_socket *s)
 {
-    return s->state != SOCKET_GONE && s->client->session
-               ? session_transport(s->client->session)
+    return s->state != SOCKET_GONE && client_session(s->client)
+               ? session_transport(client_session(s->client))
                : "";
 }
