@@ -74,6 +74,7 @@ void loop_free(struct loop *l)
     mem_free(l->calls.v);
     mem_free(l->graves.v);
     poll_free(l->poll);
+    mem_free(l->plain);
     event_free(l->wake);
     event_base_free(l->base);
     mem_free(l->read_buf);

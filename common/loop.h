@@ -35,7 +35,8 @@ struct loop {
     struct list reap;  /* of loop_task */
     struct loop_calls calls, graves;
     struct event *wake;
-    struct poll *poll; /* of streams; NULL until there is one */
+    struct poll *poll;       /* of streams; NULL until there is one */
+    struct stream_io *plain; /* what those share that are not encrypted */
     uint64_t wake_at_ms;
     uint64_t now_ms;
     bool clock_read; /* now_ms is of this turn */

@@ -51,7 +51,6 @@ struct output {
 };
 
 struct stream {
-    struct loop *loop;
     const struct stream_ops *ops;
     union {
         void *owner;
@@ -136,12 +135,23 @@ static void plain_nothing(struct stream_io *io)
     (void)io;
 }
 
-static struct stream_io plain = {
-    .read = plain_read,
-    .write = plain_write,
-    .bye = plain_nothing,
-    .drop = plain_nothing,
-};
+static struct stream_io *plain_io(struct loop *l)
+{
+    if (l->plain)
+        return l->plain;
+    l->plain = mem_alloc(sizeof(*l->plain));
+    *l->plain = (struct stream_io){.read = plain_read,
+                                   .write = plain_write,
+                                   .bye = plain_nothing,
+                                   .drop = plain_nothing,
+                                   .loop = l};
+    return l->plain;
+}
+
+static struct loop *loop_of(const struct stream *s)
+{
+    return s->io->loop;
+}
 
 static uint32_t open_streams, lingering_streams;
 static struct list lingering = {&lingering, &lingering};
@@ -158,7 +168,7 @@ uint32_t stream_lingering(void)
 
 static void ask_kernel(struct stream *s, unsigned want)
 {
-    poll_change(s->loop->poll, s->fd, s->interest, want, s);
+    poll_change(loop_of(s)->poll, s->fd, s->interest, want, s);
     s->interest = want & 3;
 }
 
@@ -174,7 +184,7 @@ static void update_interest(struct stream *s)
         want |= POLL_WRITE;
     ask_kernel(s, want);
     if (s->io->more && !s->paused && s->state == STREAM_OPEN)
-        loop_timer(s->loop, &s->io->again, 0);
+        loop_timer(loop_of(s), &s->io->again, 0);
 }
 
 static void stream_destroy(void *s)
@@ -200,14 +210,15 @@ static void kill_now(struct stream *s)
     s->state = STREAM_DEAD;
     s->owner = NULL;
     ask_kernel(s, 0);
-    if (s->io != &plain)
+    struct loop *l = loop_of(s);
+    if (stream_secure(s))
         timer_stop(&s->io->again);
     s->io->drop(s->io);
-    s->io = &plain;
+    s->io = plain_io(l);
     close(s->fd);
     open_streams--;
     output_drop(s);
-    loop_bury(s->loop, stream_destroy, s);
+    loop_bury(l, stream_destroy, s);
 }
 
 /* The stream is of no more use to its owner, who still has to be told. */
@@ -288,14 +299,14 @@ static void flush(struct loop_task *t)
 /* At the end of the turn. */
 static void flush_later(struct stream *s)
 {
-    loop_flush(s->loop, &output_of(s)->task);
+    loop_flush(loop_of(s), &output_of(s)->task);
 }
 
 static void read_in(struct stream *s)
 {
     for (int i = 0; i < READS_PER_TURN; i++) {
         ssize_t n =
-            s->io->read(s->io, s->fd, s->loop->read_buf, LOOP_READ_BYTES);
+            s->io->read(s->io, s->fd, loop_of(s)->read_buf, LOOP_READ_BYTES);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && (errno == EAGAIN || errno == EINPROGRESS)) {
@@ -311,13 +322,13 @@ static void read_in(struct stream *s)
         }
         metrics_add(M_BYTES_IN, (uint64_t)n);
         s->ops->on_data(s, s->owner,
-                        (struct str){s->loop->read_buf, (size_t)n});
+                        (struct str){loop_of(s)->read_buf, (size_t)n});
         if (s->state != STREAM_OPEN || s->paused ||
             (n < LOOP_READ_BYTES && !s->io->more))
             return;
     }
     if (s->io->more)
-        loop_timer(s->loop, &s->io->again, 0);
+        loop_timer(loop_of(s), &s->io->again, 0);
 }
 
 static void read_again(struct timer *t)
@@ -330,7 +341,7 @@ static void read_again(struct timer *t)
 /* Nobody wants to know what it says: not decrypted. */
 static void discard_in(struct stream *s)
 {
-    ssize_t n = read(s->fd, s->loop->read_buf, LOOP_READ_BYTES);
+    ssize_t n = read(s->fd, loop_of(s)->read_buf, LOOP_READ_BYTES);
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
         kill_now(s);
 }
@@ -378,9 +389,8 @@ static struct stream *stream_make(struct loop *l, int fd,
     if (!l->poll)
         l->poll = poll_new(l->base, on_ready);
     struct stream *s = slab_alloc(sizeof(*s));
-    s->loop = l;
     s->fd = fd;
-    s->io = &plain;
+    s->io = plain_io(l);
     s->state = (uint8_t)state;
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -431,7 +441,7 @@ void stream_send(struct stream *s, struct bytes *b)
     }
     struct output *o = output_of(s);
     bytesq_push(&o->q, b);
-    loop_flush(s->loop, &o->task);
+    loop_flush(loop_of(s), &o->task);
 }
 
 size_t stream_queued(const struct stream *s)
@@ -476,7 +486,7 @@ void stream_close(struct stream *s, uint32_t linger_ms)
     lingering_streams++;
     timer_init(&f->timer, farewell_over);
     s->farewell = f;
-    loop_timer(s->loop, &f->timer, linger_ms);
+    loop_timer(loop_of(s), &f->timer, linger_ms);
 }
 
 void stream_abort(struct stream *s)
@@ -492,12 +502,12 @@ void stream_abort_lingering(void)
 
 struct loop *stream_loop(const struct stream *s)
 {
-    return s->loop;
+    return loop_of(s);
 }
 
 bool stream_secure(const struct stream *s)
 {
-    return s->io != &plain;
+    return s->io->stream != NULL;
 }
 
 static void address_text(const struct sockaddr_storage *a,
@@ -549,8 +559,9 @@ static void listener_resume(struct timer *t)
 
 static void use_io(struct stream *s, struct stream_io *io)
 {
-    s->io = io;
+    io->loop = loop_of(s);
     io->stream = s;
+    s->io = io;
     timer_init(&io->again, read_again);
 }
 

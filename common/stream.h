@@ -32,8 +32,9 @@ struct stream_ops {
     void (*on_connect)(struct stream *s, void *owner);
 };
 
-/* How bytes get on and off the wire. One table serves all plain streams; each
- * TLS connection has its own (tls.h), so that a stream pays one pointer. */
+/* How bytes get on and off the wire, and whose loop it is. One serves all plain
+ * streams of a loop; each TLS connection has its own (tls.h), so that a stream
+ * pays one pointer. */
 struct stream_io {
     /* As read(2) and writev(2). EINPROGRESS: wait for the other direction. A
      * refused write is tried again with the same bytes, or more. */
@@ -45,8 +46,10 @@ struct stream_io {
     void (*drop)(struct stream_io *io);
     bool opening; /* the handshake is not over: there is nobody to talk to */
     bool more;    /* read has something without the socket being readable */
-    struct timer again; /* stream.c: reads on when there is more */
-    struct stream *stream;
+    /* stream.c's own */
+    struct loop *loop;
+    struct stream *stream; /* NULL: of many */
+    struct timer again;    /* reads on when there is more */
 };
 
 /* Longest textual peer address, with NUL. */

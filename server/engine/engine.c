@@ -54,6 +54,9 @@ struct engine *engine_new(struct loop *l, const struct engine_settings *s,
         .deflate = s->message_deflate,
         .deflate_bytes = s->message_deflate_bytes,
     };
+    e->ws_ops = session_ws_ops;
+    e->upgrade_ops = upgrade_ws_ops;
+    e->ws_ops.limits = e->upgrade_ops.limits = e->no_ops.limits = &e->ws_limits;
     e->ops = ops;
     e->on_session = on_session;
     e->arg = arg;
@@ -340,7 +343,7 @@ static void handshake_websocket(struct engine *e, struct http_request *r,
     memcpy(body, buf_ptr(&open), open.len);
     buf_fini(&open);
     struct websocket *ws =
-        websocket_accept(r, headers, &e->ws_limits, &session_ws_ops, s);
+        websocket_accept(r, headers, &e->ws_ops, s);
     websocket_send(ws, frame);
     bytes_unref(frame);
     session_attach(s, ws);
@@ -362,9 +365,8 @@ static void on_upgrade(struct engine *e, struct http_request *r,
     cors_headers(&e->settings.cors, r, &headers);
     buf_add(&headers, extra);
     if (!q->websocket) {
-        static const struct websocket_ops none = {0};
         struct websocket *ws =
-            websocket_accept(r, buf_str(&headers), &e->ws_limits, &none, NULL);
+            websocket_accept(r, buf_str(&headers), &e->no_ops, NULL);
         websocket_close(ws, 0);
     } else if (q->session) {
         upgrade_request(q->session, r, buf_str(&headers));

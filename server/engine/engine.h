@@ -37,6 +37,9 @@ struct engine {
     struct loop *loop;
     struct engine_settings settings;
     struct websocket_limits ws_limits;
+    /* Of a session's WebSocket, of one on its way there, and of one that is
+     * closed at once. */
+    struct websocket_ops ws_ops, upgrade_ops, no_ops;
     struct map sessions; /* by sid */
     const struct session_ops *ops;
     void (*on_session)(void *arg, struct session *s);

@@ -459,7 +459,7 @@ void session_attach(struct session *s, struct websocket *ws)
     assert(!s->ws);
     s->ws = ws;
     s->engine->n_websocket++;
-    websocket_set_owner(ws, &session_ws_ops, s);
+    websocket_set_owner(ws, &s->engine->ws_ops, s);
     session_caught_up(s);
     leave_polling(s);
     if (s->state == SESSION_CLOSING) {

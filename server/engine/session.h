@@ -142,7 +142,7 @@ void session_on_binary(struct session *s, struct str data);
 void session_on_garbage(struct session *s);
 /* The session's own WebSocket: from the handshake, or after an upgrade. */
 void session_attach(struct session *s, struct websocket *ws);
-extern const struct websocket_ops session_ws_ops;
+extern const struct websocket_ops session_ws_ops; /* without limits */
 
 /* polling.c */
 void polling_request(struct session *s, struct http_request *r);
@@ -158,6 +158,7 @@ void polling_send(struct session *s, struct http_request *r, struct str body,
 /* upgrade.c */
 void upgrade_request(struct session *s, struct http_request *r,
                      struct str headers);
+extern const struct websocket_ops upgrade_ws_ops; /* without limits */
 /* The session is ending: so does its upgrade. */
 void upgrade_cancel(struct session *s);
 

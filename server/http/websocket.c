@@ -44,7 +44,6 @@ struct rx {
 
 struct websocket {
     struct stream *stream;
-    const struct websocket_limits *limits;
     const struct websocket_ops *ops;
     void *owner;
     struct rx *rx;
@@ -223,7 +222,7 @@ static void compress_frame(struct bytes *frame)
 static struct bytes *frame_for(const struct websocket *ws, struct bytes *frame)
 {
     size_t len = bytes_body(frame).len;
-    if (ws->window_bits == 0 || len < ws->limits->deflate_bytes ||
+    if (ws->window_bits == 0 || len < ws->ops->limits->deflate_bytes ||
         (ws->window_bits < 15 && len > (size_t)1 << ws->window_bits))
         return frame;
     if (!frame->deflated && !frame->dense)
@@ -338,8 +337,8 @@ static unsigned frame_begin(struct websocket *ws, struct rx *rx,
         rx->utf8 = 0;
         rx->fragments = 0;
     }
-    if (++rx->fragments > ws->limits->fragments ||
-        len > ws->limits->message_bytes - rx->message.len)
+    if (++rx->fragments > ws->ops->limits->fragments ||
+        len > ws->ops->limits->message_bytes - rx->message.len)
         return CODE_TOO_BIG;
     return 0;
 }
@@ -348,7 +347,7 @@ static void inflate_and_deliver(struct websocket *ws, struct str data,
                                 bool binary)
 {
     struct buf plain;
-    buf_init(&plain, ws->limits->message_bytes);
+    buf_init(&plain, ws->ops->limits->message_bytes);
     int rc = inflate_message(data, &plain);
     if (rc < 0)
         end_by_peer(ws, rc == ERR_LIMIT ? CODE_TOO_BIG : CODE_UTF8);
@@ -435,13 +434,13 @@ static bool declares_too_much(const struct websocket *ws, struct str data)
     uint64_t len = 0;
     for (size_t i = 2; i < end && end <= data.len; i++)
         len = len << 8 | p[i];
-    return len > ws->limits->message_bytes;
+    return len > ws->ops->limits->message_bytes;
 }
 
 static void receive(struct websocket *ws, struct str data)
 {
     if (!ws->rx)
-        ws->rx = rx_get(ws->limits);
+        ws->rx = rx_get(ws->ops->limits);
     struct rx *rx = ws->rx;
     if (rx->raw == 0 && declares_too_much(ws, data)) {
         end_by_peer(ws, CODE_TOO_BIG);
@@ -613,7 +612,6 @@ static void accept_key(struct str key, struct buf *out)
 }
 
 struct websocket *websocket_accept(struct http_request *r, struct str headers,
-                                   const struct websocket_limits *limits,
                                    const struct websocket_ops *ops, void *owner)
 {
     struct str key = STR(""), offered, protocol;
@@ -632,13 +630,12 @@ struct websocket *websocket_accept(struct http_request *r, struct str headers,
         buf_add(&out, protocol);
         buf_add(&out, STR("\r\n"));
     }
-    if (read_offers(r, limits, &terms) == 0)
+    if (read_offers(r, ops->limits, &terms) == 0)
         extension_answer(&terms, &out);
     buf_add(&out, headers);
     buf_add(&out, STR("\r\n"));
 
     struct websocket *ws = slab_alloc(sizeof(*ws));
-    ws->limits = limits;
     ws->window_bits = terms.window_bits;
     ws->ops = ops;
     ws->owner = owner;
