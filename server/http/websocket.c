@@ -24,7 +24,7 @@ enum {
 };
 
 /* What receiving needs: borrowed from the pool while bytes of a message or of a
- * frame are under way. */
+ * frame are under way, or something is put aside. */
 struct rx {
     struct rx *next;
     wslay_frame_context_ptr frames;
@@ -33,6 +33,10 @@ struct rx {
     uint64_t frame_left; /* payload of the present frame still to come */
     uint64_t frame_raw;  /* size of the present frame, header included */
     struct buf message;
+    /* Either input that came with the handshake, in the turn of that; or later
+     * the answer to the latest ping, while output is blocked. */
+    struct bytes *aside;
+    bool early; /* `aside` is input */
     uint32_t fragments;
     uint32_t utf8;
     uint8_t opcode; /* of the message under way; 0 = none */
@@ -47,11 +51,7 @@ struct websocket {
     const struct websocket_ops *ops;
     void *owner;
     struct rx *rx;
-    /* Either input that came with the handshake, in the turn of that; or later
-     * the answer to the latest ping, while output is blocked. */
-    struct bytes *aside;
     uint8_t window_bits; /* of permessage-deflate; 0 = not agreed on */
-    bool early;          /* `aside` is input */
     bool closed;
 };
 
@@ -95,6 +95,7 @@ static void rx_free(struct rx *rx)
 {
     wslay_frame_context_free(rx->frames);
     buf_fini(&rx->message);
+    bytes_unref(rx->aside);
     mem_free(rx);
 }
 
@@ -114,7 +115,7 @@ static void rx_put(struct rx *rx)
 
 static bool rx_idle(const struct rx *rx)
 {
-    return rx->raw == 0 && !rx->in_frame && rx->opcode == 0;
+    return rx->raw == 0 && !rx->in_frame && rx->opcode == 0 && !rx->aside;
 }
 
 /* ---- closing ------------------------------------------------------------- */
@@ -124,7 +125,6 @@ static void ws_destroy(void *arg)
     struct websocket *ws = arg;
     if (ws->rx)
         rx_free(ws->rx);
-    bytes_unref(ws->aside);
     slab_free(ws, sizeof(*ws));
 }
 
@@ -261,7 +261,7 @@ void websocket_set_owner(struct websocket *ws, const struct websocket_ops *ops,
 
 /* ---- control frames ------------------------------------------------------ */
 
-static void answer_ping(struct websocket *ws, struct str payload)
+static void answer_ping(struct websocket *ws, struct rx *rx, struct str payload)
 {
     char frame[2 + CONTROL_MAX] = {(char)0x8a, (char)payload.len};
     memcpy(frame + 2, payload.p, payload.len);
@@ -273,8 +273,8 @@ static void answer_ping(struct websocket *ws, struct str payload)
     }
     /* A peer that pings without reading gets one answer, to its latest ping,
      * once it reads (RFC 6455 section 5.5.3 allows that). */
-    bytes_unref(ws->aside);
-    ws->aside = b;
+    bytes_unref(rx->aside);
+    rx->aside = b;
 }
 
 static bool close_code_valid(unsigned code)
@@ -300,10 +300,11 @@ static void on_close_frame(struct websocket *ws, struct str payload)
     }
 }
 
-static void on_control(struct websocket *ws, uint8_t opcode, struct str payload)
+static void on_control(struct websocket *ws, struct rx *rx, uint8_t opcode)
 {
+    struct str payload = {rx->control, rx->control_len};
     if (opcode == WSLAY_PING)
-        answer_ping(ws, payload);
+        answer_ping(ws, rx, payload);
     else if (opcode == WSLAY_CONNECTION_CLOSE)
         on_close_frame(ws, payload);
 }
@@ -419,7 +420,7 @@ static void frame_chunk(struct websocket *ws, struct rx *rx,
     memcpy(rx->control + rx->control_len, chunk.p, chunk.len);
     rx->control_len = (uint8_t)(rx->control_len + chunk.len);
     if (done)
-        on_control(ws, f->opcode, (struct str){rx->control, rx->control_len});
+        on_control(ws, rx, f->opcode);
 }
 
 /* A header that declares too much is refused before its payload comes; wslay
@@ -435,6 +436,15 @@ static bool declares_too_much(const struct websocket *ws, struct str data)
     for (size_t i = 2; i < end && end <= data.len; i++)
         len = len << 8 | p[i];
     return len > ws->ops->limits->message_bytes;
+}
+
+static void rest_if_idle(struct websocket *ws)
+{
+    struct rx *rx = ws->rx;
+    if (ws->closed || !rx || !rx_idle(rx))
+        return;
+    ws->rx = NULL;
+    rx_put(rx);
 }
 
 static void receive(struct websocket *ws, struct str data)
@@ -459,20 +469,18 @@ static void receive(struct websocket *ws, struct str data)
         }
         frame_chunk(ws, rx, &f);
     }
-    if (!ws->closed && rx_idle(rx)) {
-        ws->rx = NULL;
-        rx_put(rx);
-    }
+    rest_if_idle(ws);
 }
 
 static void feed_early(void *arg)
 {
     struct websocket *ws = arg;
-    if (!ws->early || ws->closed)
+    struct rx *rx = ws->rx;
+    if (ws->closed || !rx || !rx->early)
         return;
-    struct bytes *input = ws->aside;
-    ws->aside = NULL;
-    ws->early = false;
+    struct bytes *input = rx->aside;
+    rx->aside = NULL;
+    rx->early = false;
     receive(ws, bytes_str(input));
     bytes_unref(input);
 }
@@ -500,10 +508,12 @@ static void on_end(struct stream *s, void *owner, int error)
 static void on_drain(struct stream *s, void *owner)
 {
     struct websocket *ws = owner;
-    if (ws->aside && !ws->early) {
-        stream_send(s, ws->aside);
-        bytes_unref(ws->aside);
-        ws->aside = NULL;
+    struct rx *rx = ws->rx;
+    if (rx && rx->aside && !rx->early) {
+        stream_send(s, rx->aside);
+        bytes_unref(rx->aside);
+        rx->aside = NULL;
+        rest_if_idle(ws);
     }
     if (ws->ops->on_drain)
         ws->ops->on_drain(ws->owner);
@@ -646,8 +656,9 @@ struct websocket *websocket_accept(struct http_request *r, struct str headers,
     stream_send(ws->stream, b);
     bytes_unref(b);
     if (rest.len > 0) {
-        ws->aside = bytes_new(rest);
-        ws->early = true;
+        ws->rx = rx_get(ops->limits);
+        ws->rx->aside = bytes_new(rest);
+        ws->rx->early = true;
         loop_call(stream_loop(ws->stream), feed_early, ws);
     }
     return ws;
