@@ -121,16 +121,17 @@ static void run_calls(struct loop_calls *c)
 
 static void flush_all(struct loop *l)
 {
-    while (!list_empty(&l->flush) || l->calls.n) {
-        run_calls(&l->calls);
+    do {
         run_tasks(&l->flush);
-    }
+        if (l->calls.n)
+            run_calls(&l->calls);
+    } while (!list_empty(&l->flush));
 }
 
 void loop_end_of_turn(struct loop *l)
 {
     /* Flushing may close, freeing may flush others: until nothing is left. */
-    while (has_work(l)) {
+    for (;;) {
         flush_all(l);
         if (!list_empty(&l->reap)) {
             struct list *n = list_pop(&l->reap);
@@ -140,6 +141,8 @@ void loop_end_of_turn(struct loop *l)
             struct loop_call call = l->graves.v[--l->graves.n];
             call.fn(call.arg);
             trim_calls(&l->graves);
+        } else {
+            return;
         }
     }
 }

@@ -45,9 +45,12 @@ struct farewell {
 /* What a stream has to write: there while it has something, so that an idle
  * stream pays a pointer. Those that ran empty are kept for the next ones. */
 struct output {
-    struct loop_task task; /* flush; of a spare one, its place among them */
+    struct loop_task task; /* flush */
     struct bytesq q;
-    struct stream *s;
+    union {
+        struct stream *s;
+        struct output *next; /* of a spare one */
+    };
 };
 
 struct stream {
@@ -69,44 +72,58 @@ struct stream {
 
 /* ---- output queues ------------------------------------------------------- */
 
-static struct list spare_outputs = {&spare_outputs, &spare_outputs};
+static struct output *spare_outputs;
 static unsigned n_spare_outputs;
 
 static void flush(struct loop_task *t);
 
-static struct output *output_of(struct stream *s)
+static struct output *output_new(void)
+{
+    struct output *o = mem_alloc(sizeof(*o));
+    loop_task_init(&o->task, flush);
+    bytesq_init(&o->q);
+    return o;
+}
+
+static inline struct output *output_of(struct stream *s)
 {
     struct output *o = s->out;
     if (o)
         return o;
-    struct list *n = list_pop(&spare_outputs);
-    if (n) {
+    o = spare_outputs;
+    if (o) {
+        spare_outputs = o->next;
         n_spare_outputs--;
-        o = container_of(n, struct output, task.link);
     } else {
-        o = mem_alloc(sizeof(*o));
-        loop_task_init(&o->task, flush);
-        bytesq_init(&o->q);
+        o = output_new();
     }
     o->s = s;
     s->out = o;
     return o;
 }
 
-static void output_drop(struct stream *s)
+/* Its queue is empty. */
+static inline void output_put(struct stream *s)
 {
     struct output *o = s->out;
-    if (!o)
-        return;
     s->out = NULL;
-    loop_cancel(&o->task);
-    bytesq_fini(&o->q);
+    if (!list_empty(&o->task.link))
+        loop_cancel(&o->task);
     if (n_spare_outputs == OUTPUTS_KEPT) {
         mem_free(o);
         return;
     }
-    list_insert(spare_outputs.next, &o->task.link); /* the warmest first */
     n_spare_outputs++;
+    o->next = spare_outputs;
+    spare_outputs = o;
+}
+
+static void output_drop(struct stream *s)
+{
+    if (!s->out)
+        return;
+    bytesq_fini(&s->out->q);
+    output_put(s);
 }
 
 static bool has_output(const struct stream *s)
@@ -252,7 +269,8 @@ static void wait_to_write(struct stream *s, bool on_read)
 static void written(struct stream *s)
 {
     bool was_blocked = s->want_write;
-    output_drop(s);
+    if (s->out)
+        output_put(s);
     if (was_blocked) {
         s->want_write = s->write_on_read = 0;
         update_interest(s);

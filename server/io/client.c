@@ -299,8 +299,9 @@ static void on_packet(struct client *c, struct str message,
                       parser_decode_fn *decode)
 {
     struct parser_in in = {0};
-    struct json *tape = server_tape_get(client_server(c));
-    int rc = decode(message, &client_server(c)->parser_limits, tape, &in);
+    struct sio_server *srv = client_server(c);
+    struct json *tape = server_tape_get(srv);
+    int rc = decode(message, &srv->parser_limits, tape, &in);
     if (rc < 0)
         bad_packet(c, rc);
     else if (in.head.n_bins > in.bins.n)
@@ -308,7 +309,7 @@ static void on_packet(struct client *c, struct str message,
     else
         route(c, &in.head, tape, in.bins.v);
     parser_in_fini(&in);
-    server_tape_put(client_server(c));
+    server_tape_put(srv);
 }
 
 static struct client_partial *partial_of(const struct client *c)
@@ -329,19 +330,19 @@ static void on_text(struct client *c, struct str text)
 static void finish_partial(struct client *c)
 {
     struct client_partial *p = c->extra->partial;
+    struct sio_server *srv = client_server(c);
     struct packet_head h;
     c->extra->partial = NULL;
     client_settle(c);
-    struct json *tape = server_tape_get(client_server(c));
-    int rc =
-        parser_decode(bytes_str(p->text), &client_server(c)->parser_limits, tape, &h);
+    struct json *tape = server_tape_get(srv);
+    int rc = parser_decode(bytes_str(p->text), &srv->parser_limits, tape, &h);
     if (rc == 0 && h.has_payload)
         rc = parser_check_bins(tape, p->have);
     if (rc < 0)
         bad_packet(c, rc);
     else
         route(c, &h, tape, p->bins);
-    server_tape_put(client_server(c));
+    server_tape_put(srv);
     partial_free(p);
 }
 

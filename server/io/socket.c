@@ -253,15 +253,16 @@ void socket_send(struct sio_socket *s, enum packet_type type, int64_t ack,
 
 bool socket_deliver(struct sio_socket *s, struct packet *p, bool is_volatile)
 {
-    if (!socket_live(s) || !client_session(s->client))
+    struct session *session = client_session(s->client);
+    if (!socket_live(s) || !session)
         return false;
-    if (is_volatile && !session_writable(client_session(s->client))) {
+    if (is_volatile && !session_writable(session)) {
         metrics_add(M_DROP_VOLATILE, 1);
         return false;
     }
     const struct packet_frames *f = outbound_frames(p, s->ns->server->parser);
     for (uint32_t i = 0; i < f->n; i++)
-        session_send(client_session(s->client), f->v[i]);
+        session_send(session, f->v[i]);
     metrics_add(M_DELIVERIES, 1);
     return true;
 }
