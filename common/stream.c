@@ -286,8 +286,8 @@ static void written(struct stream *s)
 
 static void write_out(struct stream *s)
 {
-    while (has_output(s)) {
-        struct bytesq *q = &s->out->q;
+    struct bytesq *q = s->out ? &s->out->q : NULL;
+    while (q && !bytesq_empty(q)) {
         struct iovec iov[IOV_MAX_TURN];
         int n = bytesq_iov(q, iov, IOV_MAX_TURN);
         ssize_t w = s->io->write(s->io, s->fd, iov, n);
@@ -457,9 +457,13 @@ void stream_send(struct stream *s, struct bytes *b)
         metrics_add(M_DROP_CLOSED, 1);
         return;
     }
-    struct output *o = output_of(s);
+    /* What has an output already will be flushed, or waits for the kernel. */
+    struct output *o = s->out;
+    if (!o) {
+        o = output_of(s);
+        loop_flush(loop_of(s), &o->task);
+    }
     bytesq_push(&o->q, b);
-    loop_flush(loop_of(s), &o->task);
 }
 
 size_t stream_queued(const struct stream *s)

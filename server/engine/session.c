@@ -418,20 +418,24 @@ static void transmit(struct session *s, struct bytes *frame)
         websocket_send(s->ws, frame);
 }
 
+static void keep_for_poll(struct session *s, struct bytes *frame)
+{
+    bytesq_push(&session_extra(s)->out, frame);
+    s->octets |= frame->binary;
+    if (s->extra->get)
+        run_later(s);
+}
+
 void session_send(struct session *s, struct bytes *frame)
 {
     if (s->state != SESSION_OPEN || s->overrun) {
         metrics_add(M_DROP_CLOSED, 1);
         return;
     }
-    if (!s->ws) {
-        bytesq_push(&session_extra(s)->out, frame);
-        s->octets |= frame->binary;
-        if (s->extra->get)
-            run_later(s);
-    } else {
+    if (s->ws)
         transmit(s, frame);
-    }
+    else
+        keep_for_poll(s, frame);
     if (queued(s) > s->engine->settings.output_queue_bytes)
         over_limit(s);
 }
