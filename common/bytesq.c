@@ -91,6 +91,11 @@ int bytesq_iov(const struct bytesq *q, struct iovec *iov, int max)
 {
     int n = 0;
     size_t skip = q->sent;
+    if (q->count == 1 && max > 0) {
+        struct bytes *only = q->first->ref[q->first->head];
+        iov[0] = (struct iovec){only->p + skip, only->len - skip};
+        return 1;
+    }
     for (struct bytesq_chunk *c = q->first; c && n < max; c = c->next) {
         for (unsigned i = c->head; i < c->tail && n < max; i++) {
             iov[n].iov_base = c->ref[i]->p + skip;
@@ -105,6 +110,13 @@ int bytesq_iov(const struct bytesq *q, struct iovec *iov, int max)
 void bytesq_sent(struct bytesq *q, size_t n)
 {
     assert(n <= q->bytes);
+    if (n == q->bytes && q->count == 1) {
+        struct bytesq_chunk *only = q->first;
+        bytes_unref(only->ref[only->head]);
+        chunk_put(only);
+        bytesq_init(q);
+        return;
+    }
     while (q->first) {
         struct bytes *b = q->first->ref[q->first->head];
         size_t left = b->len - q->sent;

@@ -77,7 +77,8 @@ static unsigned n_spare_outputs;
 
 static void flush(struct loop_task *t);
 
-static struct output *output_new(void)
+/* Rarely: kept out of the way. */
+__attribute__((noinline)) static struct output *output_new(void)
 {
     struct output *o = mem_alloc(sizeof(*o));
     loop_task_init(&o->task, flush);
