@@ -77,8 +77,7 @@ static unsigned n_spare_outputs;
 
 static void flush(struct loop_task *t);
 
-/* Rarely: kept out of the way. */
-__attribute__((noinline)) static struct output *output_new(void)
+static struct output *output_new(void)
 {
     struct output *o = mem_alloc(sizeof(*o));
     loop_task_init(&o->task, flush);
@@ -316,7 +315,7 @@ static void flush(struct loop_task *t)
 }
 
 /* At the end of the turn. */
-static void flush_later(struct stream *s)
+__attribute__((noinline)) static void flush_later(struct stream *s)
 {
     loop_flush(loop_of(s), &output_of(s)->task);
 }
@@ -459,12 +458,9 @@ void stream_send(struct stream *s, struct bytes *b)
         return;
     }
     /* What has an output already will be flushed, or waits for the kernel. */
-    struct output *o = s->out;
-    if (!o) {
-        o = output_of(s);
-        loop_flush(loop_of(s), &o->task);
-    }
-    bytesq_push(&o->q, b);
+    if (!s->out)
+        flush_later(s);
+    bytesq_push(&s->out->q, b);
 }
 
 size_t stream_queued(const struct stream *s)

@@ -116,6 +116,14 @@ void polling_release(struct session *s, char packet)
     send_own(s, r, (struct str){&packet, 1});
 }
 
+bool polling_keep(struct session *s, struct bytes *frame)
+{
+    struct session_extra *x = session_extra(s);
+    bytesq_push(&x->out, frame);
+    s->octets |= frame->binary;
+    return x->get != NULL;
+}
+
 void polling_flush(struct session *s)
 {
     struct http_request *r = session_get(s);

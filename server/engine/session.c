@@ -418,14 +418,6 @@ static void transmit(struct session *s, struct bytes *frame)
         websocket_send(s->ws, frame);
 }
 
-static void keep_for_poll(struct session *s, struct bytes *frame)
-{
-    bytesq_push(&session_extra(s)->out, frame);
-    s->octets |= frame->binary;
-    if (s->extra->get)
-        run_later(s);
-}
-
 void session_send(struct session *s, struct bytes *frame)
 {
     if (s->state != SESSION_OPEN || s->overrun) {
@@ -434,8 +426,8 @@ void session_send(struct session *s, struct bytes *frame)
     }
     if (s->ws)
         transmit(s, frame);
-    else
-        keep_for_poll(s, frame);
+    else if (polling_keep(s, frame))
+        run_later(s);
     if (queued(s) > s->engine->settings.output_queue_bytes)
         over_limit(s);
 }

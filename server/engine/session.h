@@ -147,6 +147,8 @@ extern const struct websocket_ops session_ws_ops; /* without limits */
 /* polling.c */
 void polling_request(struct session *s, struct http_request *r);
 void polling_flush(struct session *s);
+/* Keeps a frame until there is a GET; true when there is one. */
+bool polling_keep(struct session *s, struct bytes *frame);
 /* Answers the parked GET, if any, with one packet, which is a digit. */
 void polling_release(struct session *s, char packet);
 void polling_drop_post(struct session *s);
