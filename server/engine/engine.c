@@ -342,8 +342,7 @@ static void handshake_websocket(struct engine *e, struct http_request *r,
     struct bytes *frame = ws_frame_new(open.len, false, &body);
     memcpy(body, buf_ptr(&open), open.len);
     buf_fini(&open);
-    struct websocket *ws =
-        websocket_accept(r, headers, &e->ws_ops, s);
+    struct websocket *ws = websocket_accept(r, headers, &e->ws_ops, s);
     websocket_send(ws, frame);
     bytes_unref(frame);
     session_attach(s, ws);

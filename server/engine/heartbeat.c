@@ -133,8 +133,8 @@ void heartbeats_init(struct heartbeats *h, struct loop *l, uint32_t interval_ms,
     struct beat_queue *q = h->queue;
     q[BEAT_PING] = (struct beat_queue){.ms = interval_ms, .fire = on_beat};
     q[BEAT_PONG] = (struct beat_queue){.ms = timeout_ms, .fire = on_no_pong};
-    q[BEAT_SILENCE] = (struct beat_queue){.ms = interval_ms + timeout_ms,
-                                          .fire = on_no_pong};
+    q[BEAT_SILENCE] =
+        (struct beat_queue){.ms = interval_ms + timeout_ms, .fire = on_no_pong};
     q[BEAT_CLOSE] =
         (struct beat_queue){.ms = CLOSE_WAIT_MS, .fire = on_no_poll};
     for (unsigned i = 0; i < BEAT_WAITS; i++) {

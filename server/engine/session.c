@@ -478,8 +478,7 @@ struct session *session_new(struct engine *e, struct str sid,
     size_t peer_len = strlen(peer);
     buf_init(&own, HEAD_OWN_MAX);
     struct head_lines *lines = head_take(&e->heads, r, &own);
-    struct session *s =
-        slab_alloc(size_with(e, sid.len, peer_len, own.len));
+    struct session *s = slab_alloc(size_with(e, sid.len, peer_len, own.len));
     s->engine = e;
     s->lines = lines;
     s->sid_len = (uint8_t)sid.len;

@@ -60,11 +60,11 @@ struct session_extra {
 struct session {
     struct map_node by_sid;
     struct engine *engine;
-    struct websocket *ws;     /* NULL while polling */
+    struct websocket *ws;        /* NULL while polling */
     struct session_extra *extra; /* NULL: nothing of it */
-    struct head_lines *lines; /* of the first request */
-    struct list beat;         /* what it waits for: heartbeat.h */
-    uint32_t due_ms;          /* until when */
+    struct head_lines *lines;    /* of the first request */
+    struct list beat;            /* what it waits for: heartbeat.h */
+    uint32_t due_ms;             /* until when */
     uint32_t own_len;
     uint8_t state;
     uint8_t sid_len, address_len;

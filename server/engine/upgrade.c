@@ -101,8 +101,8 @@ void upgrade_request(struct session *s, struct http_request *r,
                      struct str headers)
 {
     struct engine *e = s->engine;
-    bool refused = s->ws || s->state != SESSION_OPEN ||
-                   (s->extra && s->extra->upgrade);
+    bool refused =
+        s->ws || s->state != SESSION_OPEN || (s->extra && s->extra->upgrade);
     bool b64 = engine_asks_base64(r); /* while there is a request */
     /* Accepted and closed: how a WebSocket is refused that comes too late. */
     struct websocket *ws = websocket_accept(

@@ -474,7 +474,8 @@ static void feed(struct http_conn *c, struct str data)
         }
         http_parser_pause(&w->parser, 0);
         w->value_end = w->value_cut ? data.p : NULL;
-        size_t n = http_parser_execute(&w->parser, &callbacks, data.p, data.len);
+        size_t n =
+            http_parser_execute(&w->parser, &callbacks, data.p, data.len);
         if (c->closed)
             break;
         enum http_errno e = HTTP_PARSER_ERRNO(&w->parser);
@@ -768,7 +769,8 @@ void http_respond(struct http_request *r, const struct http_response *resp)
     struct http_conn *c = r->conn;
     bool head = http_verb(r) == VERB_HEAD;
     bool body_left = r->wants_body && !c->work->body_done;
-    bool close = resp->close || c->close_after || !c->work->keep_alive || body_left;
+    bool close =
+        resp->close || c->close_after || !c->work->keep_alive || body_left;
     struct buf out;
     buf_init(&out, resp->body.len + resp->headers.len + resp->extra.len + 512);
     buf_fmt(&out, "HTTP/1.1 %u %s\r\n", resp->status,

@@ -161,8 +161,9 @@ static void on_connect(struct client *c, const struct packet_head *h,
     }
     struct sio_namespace *ns = server_namespace(client_server(c), h->nsp);
     bool dynamic = !ns && !list_empty(&client_server(c)->parents);
-    bool full = c->n_sockets >= client_server(c)->settings.namespaces_per_connection &&
-                (ns || dynamic);
+    bool full =
+        c->n_sockets >= client_server(c)->settings.namespaces_per_connection &&
+        (ns || dynamic);
     if (dynamic && !full)
         ns = make_namespace(c, h, tape, &full);
     if (!client_session(c))
@@ -220,9 +221,9 @@ static int modernize(struct client *c, struct packet_head *h, struct json *tape,
     auth_of(query.p ? query : STR(""), auth);
     h->payload = buf_str(auth);
     h->has_payload = auth->len > 0;
-    return h->has_payload
-               ? json_parse(tape, h->payload, client_server(c)->parser_limits.json)
-               : 0;
+    return h->has_payload ? json_parse(tape, h->payload,
+                                       client_server(c)->parser_limits.json)
+                          : 0;
 }
 
 /* Clients of protocol 3 are connected to "/" without asking. */

@@ -528,7 +528,8 @@ bool sio_in_room(const struct sio_socket *s, struct sio_str room)
 void sio_rooms(const struct sio_socket *s,
                bool (*each)(struct sio_str room, void *arg), void *arg)
 {
-    if (s->state == SOCKET_GONE || !each(sio_from_str(member_id(&s->member)), arg))
+    if (s->state == SOCKET_GONE ||
+        !each(sio_from_str(member_id(&s->member)), arg))
         return;
     for (unsigned i = 0; i < s->member.n_in; i++) {
         if (!each(sio_from_str(member_in(&s->member)[i].room->name), arg))

@@ -46,9 +46,8 @@ static void on_close(void *owner, bool clean)
     ws = NULL;
 }
 
-static const struct websocket_ops ops = {.limits = &limits,
-                                         .on_message = on_message,
-                                         .on_close = on_close};
+static const struct websocket_ops ops = {
+    .limits = &limits, .on_message = on_message, .on_close = on_close};
 
 static void on_request(void *arg, struct http_request *r)
 {
