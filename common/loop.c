@@ -1,6 +1,7 @@
 #include "common/loop.h"
 
 #include <assert.h>
+#include <string.h>
 #include <time.h>
 
 #include "common/mem.h"
@@ -108,14 +109,17 @@ static void trim_calls(struct loop_calls *c)
     *c = (struct loop_calls){0};
 }
 
-/* In order, those that are added meanwhile included. */
+/* In order. Those that are added meanwhile stay: they may be waiting for what
+ * the tasks do first. */
 static void run_calls(struct loop_calls *c)
 {
-    for (size_t i = 0; i < c->n; i++) {
+    size_t n = c->n;
+    for (size_t i = 0; i < n; i++) {
         struct loop_call call = c->v[i];
         call.fn(call.arg);
     }
-    c->n = 0;
+    c->n -= n;
+    memmove(c->v, c->v + n, c->n * sizeof(*c->v));
     trim_calls(c);
 }
 
@@ -125,7 +129,7 @@ static void flush_all(struct loop *l)
         run_tasks(&l->flush);
         if (l->calls.n)
             run_calls(&l->calls);
-    } while (!list_empty(&l->flush));
+    } while (!list_empty(&l->flush) || l->calls.n);
 }
 
 void loop_end_of_turn(struct loop *l)

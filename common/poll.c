@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include <event2/event.h>
 #include <event2/event_struct.h>
 
 #include "common/mem.h"
@@ -30,19 +31,14 @@ static unsigned ready_of(uint32_t events)
     return ready;
 }
 
-bool poll_now(struct poll *p)
-{
-    int n = epoll_wait(p->fd, p->batch, BATCH, 0);
-    for (int i = 0; i < n; i++)
-        p->fn(p->batch[i].data.ptr, ready_of(p->batch[i].events));
-    return n > 0;
-}
-
 static void on_ready(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    poll_now(arg);
+    struct poll *p = arg;
+    int n = epoll_wait(p->fd, p->batch, BATCH, 0);
+    for (int i = 0; i < n; i++)
+        p->fn(p->batch[i].data.ptr, ready_of(p->batch[i].events));
 }
 
 struct poll *poll_new(struct event_base *base, poll_fn *fn)

@@ -9,10 +9,7 @@
 #ifndef CONFAB_COMMON_POLL_H
 #define CONFAB_COMMON_POLL_H
 
-#include <event2/event.h>
-
-#include <stdbool.h>
-
+struct event_base;
 struct poll;
 
 /* A failed or closed connection counts as ready for both. */
@@ -28,7 +25,5 @@ void poll_free(struct poll *p);
  */
 void poll_change(struct poll *p, int fd, unsigned had, unsigned want,
                  void *arg);
-/* Handles what is ready without waiting; false when nothing was. */
-bool poll_now(struct poll *p);
 
 #endif
