@@ -135,8 +135,8 @@ void adapter_remove(struct adapter *a, struct member *m)
      * the news to the one who left. */
     joins_forget(m);
     rooms_remove(&a->rooms, m);
-    channels_drop_id(a, m->id);
-    presence_clear_member(a->cluster->presence, a->nsp, m->id);
+    channels_drop_id(a, member_id(m));
+    presence_clear_member(a->cluster->presence, a->nsp, member_id(m));
 }
 
 void adapter_join(struct adapter *a, struct member *m, struct str room)
@@ -158,7 +158,7 @@ bool adapter_hears(struct adapter *a, struct member *m, adapter_joined_fn *fn,
                    void *arg)
 {
     struct join *j = joins_add(&a->cluster->joins, m, fn, arg);
-    if (channels_wait(a, m->id, joins_wait(j)) == 1)
+    if (channels_wait(a, member_id(m), joins_wait(j)) == 1)
         return false;
     joins_drop(j);
     return true;

@@ -48,12 +48,12 @@ static void put_name(struct buf *out, struct str name)
 
 static void put_id(void *arg, struct member *m)
 {
-    put_name(arg, m->id);
+    put_name(arg, member_id(m));
 }
 
 static void put_private_room(struct map_node *n, void *arg)
 {
-    put_name(arg, container_of(n, struct member, by_id)->id);
+    put_name(arg, member_id(container_of(n, struct member, by_id)));
 }
 
 struct room_list {

@@ -86,8 +86,8 @@ void recovery_begin(struct recovery_nsp *ns, struct member *m)
     list_init(&s->of_saved);
     s->nsp = ns;
     s->member = m;
-    assert(m->id.len == ID_LEN);
-    memcpy(s->id, m->id.p, ID_LEN);
+    assert(m->id_len == ID_LEN);
+    memcpy(s->id, m->id, ID_LEN);
     id_random(s->pid, ID_LEN);
     map_put(&ns->recovery->sessions, &s->by_pid);
     ns->n_sessions++;
@@ -111,7 +111,7 @@ static size_t copy_rooms(struct recovery_session *s, const struct member *m)
 {
     size_t bytes = 0;
     for (unsigned i = 0; i < m->n_in; i++)
-        bytes += m->in[i].room->name.len;
+        bytes += member_in(m)[i].room->name.len;
     forget_rooms(s);
     s->n_rooms = m->n_in + 1U;
     bytes += s->n_rooms * sizeof(struct str);
@@ -119,7 +119,7 @@ static size_t copy_rooms(struct recovery_session *s, const struct member *m)
     char *text = (char *)(s->rooms + s->n_rooms);
     s->rooms[0] = (struct str){s->id, ID_LEN};
     for (unsigned i = 0; i < m->n_in; i++) {
-        struct str name = m->in[i].room->name;
+        struct str name = member_in(m)[i].room->name;
         memcpy(text, name.p, name.len);
         s->rooms[i + 1] = (struct str){text, name.len};
         text += name.len;

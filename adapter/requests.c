@@ -138,7 +138,7 @@ static void add_room(struct map_node *n, void *arg)
 
 static void add_member(struct map_node *n, void *arg)
 {
-    question_add_name(arg, container_of(n, struct member, by_id)->id);
+    question_add_name(arg, member_id(container_of(n, struct member, by_id)));
 }
 
 int adapter_all_rooms(struct adapter *a, adapter_answers_fn *fn, void *arg)

@@ -11,7 +11,7 @@ static struct str room_key(const struct map_node *n)
 
 static struct str member_key(const struct map_node *n)
 {
-    return const_container_of(n, struct member, by_id)->id;
+    return member_id(const_container_of(n, struct member, by_id));
 }
 
 void rooms_init(struct rooms *r)
@@ -40,14 +40,20 @@ static uint32_t room_push(struct room *room, struct member *m)
     return room->n++;
 }
 
+static struct membership *memberships(struct member *m)
+{
+    return m->n_in > 1 ? m->in.many : &m->in.one;
+}
+
 static uint32_t *slot_of(const struct rooms *r, struct member *m,
                          const struct room *room)
 {
     if (room == &r->everyone)
         return &m->everyone_slot;
+    struct membership *in = memberships(m);
     for (unsigned i = 0; i < m->n_in; i++) {
-        if (m->in[i].room == room)
-            return &m->in[i].slot;
+        if (in[i].room == room)
+            return &in[i].slot;
     }
     return NULL;
 }
@@ -76,22 +82,23 @@ static void room_free(struct rooms *r, struct room *room)
 
 void rooms_add(struct rooms *r, struct member *m, struct str id)
 {
-    *m = (struct member){.id = id};
+    *m = (struct member){.id = id.p, .id_len = (uint32_t)id.len};
     map_put(&r->by_id, &m->by_id);
     m->everyone_slot = room_push(&r->everyone, m);
 }
 
 void rooms_remove(struct rooms *r, struct member *m)
 {
+    struct membership *in = memberships(m);
     for (unsigned i = 0; i < m->n_in; i++) {
-        struct room *room = m->in[i].room;
-        room_drop(r, room, m->in[i].slot);
+        struct room *room = in[i].room;
+        room_drop(r, room, in[i].slot);
         if (room->n == 0)
             room_free(r, room);
     }
-    mem_free(m->in);
-    m->in = NULL;
-    m->n_in = m->cap_in = 0;
+    if (m->n_in > 1)
+        mem_free(m->in.many);
+    m->n_in = 0;
     room_drop(r, &r->everyone, m->everyone_slot);
     map_remove(&r->by_id, &m->by_id);
 }
@@ -115,8 +122,9 @@ size_t rooms_count(const struct rooms *r)
 
 bool rooms_has(const struct member *m, struct str name)
 {
+    const struct membership *in = member_in(m);
     for (unsigned i = 0; i < m->n_in; i++) {
-        if (str_eq(m->in[i].room->name, name))
+        if (str_eq(in[i].room->name, name))
             return true;
     }
     return false;
@@ -131,6 +139,37 @@ static struct room *room_new(struct rooms *r, struct str name)
     return room;
 }
 
+/* From the second on memberships are an array, whose size is the power of two
+ * that holds them. */
+static void add_membership(struct member *m, struct membership new)
+{
+    assert(m->n_in < UINT16_MAX / 2);
+    if (m->n_in == 0) {
+        m->in.one = new;
+        m->n_in = 1;
+        return;
+    }
+    struct membership first = m->in.one;
+    struct membership *many = m->n_in == 1 ? NULL : m->in.many;
+    if ((m->n_in & (m->n_in - 1)) == 0)
+        many = mem_realloc(many, 2 * (size_t)m->n_in * sizeof(*many));
+    if (m->n_in == 1)
+        many[0] = first;
+    many[m->n_in++] = new;
+    m->in.many = many;
+}
+
+static void remove_membership(struct member *m, unsigned i)
+{
+    struct membership *in = memberships(m);
+    m->n_in--;
+    memmove(&in[i], &in[i + 1], (m->n_in - i) * sizeof(*in));
+    if (m->n_in == 1) {
+        m->in.one = in[0];
+        mem_free(in);
+    }
+}
+
 bool rooms_join(struct rooms *r, struct member *m, struct str name)
 {
     if (rooms_has(m, name))
@@ -139,12 +178,7 @@ bool rooms_join(struct rooms *r, struct member *m, struct str name)
     bool created = !room;
     if (created)
         room = room_new(r, name);
-    if (m->n_in == m->cap_in) {
-        assert(m->cap_in < UINT16_MAX / 2);
-        m->cap_in = (uint16_t)(m->cap_in ? m->cap_in * 2 : 1);
-        m->in = mem_realloc(m->in, m->cap_in * sizeof(m->in[0]));
-    }
-    m->in[m->n_in++] = (struct membership){room, room_push(room, m)};
+    add_membership(m, (struct membership){room, room_push(room, m)});
     if (created && r->watch)
         r->watch->created(r->watch_arg, room->name);
     return true;
@@ -152,15 +186,15 @@ bool rooms_join(struct rooms *r, struct member *m, struct str name)
 
 bool rooms_leave(struct rooms *r, struct member *m, struct str name)
 {
+    const struct membership *in = member_in(m);
     unsigned i = 0;
-    while (i < m->n_in && !str_eq(m->in[i].room->name, name))
+    while (i < m->n_in && !str_eq(in[i].room->name, name))
         i++;
     if (i == m->n_in)
         return false;
-    struct room *room = m->in[i].room;
-    room_drop(r, room, m->in[i].slot);
-    m->n_in--;
-    memmove(&m->in[i], &m->in[i + 1], (m->n_in - i) * sizeof(m->in[0]));
+    struct room *room = in[i].room;
+    room_drop(r, room, in[i].slot);
+    remove_membership(m, i);
     if (room->n == 0)
         room_free(r, room);
     return true;

@@ -23,15 +23,30 @@ struct membership {
 
 struct member {
     struct map_node by_id;
-    struct str id; /* owned by the socket; constant while it is a member */
-    struct membership *in; /* in order of joining */
-    uint16_t n_in, cap_in;
-    uint16_t n_joins;
-    uint32_t everyone_slot;
-    uint32_t mark; /* last selection that has seen it: rooms.selection */
+    const char *id; /* owned by the socket; constant while it is a member */
+    union {
+        struct membership one; /* of the only room, as most members have */
+        struct membership *many;
+    } in;
     struct recovery_session *session; /* NULL: it cannot be recovered */
     struct join *joins;               /* that wait, in joins.c */
+    uint32_t everyone_slot;
+    uint32_t mark; /* last selection that has seen it: rooms.selection */
+    uint32_t id_len;
+    uint16_t n_in;
+    uint16_t n_joins;
 };
+
+static inline struct str member_id(const struct member *m)
+{
+    return (struct str){m->id, m->id_len};
+}
+
+/* Its n_in memberships, in order of joining. */
+static inline const struct membership *member_in(const struct member *m)
+{
+    return m->n_in > 1 ? m->in.many : &m->in.one;
+}
 
 struct room {
     struct map_node by_name;

@@ -1,9 +1,18 @@
 #include "common/loop.h"
 
 #include <assert.h>
+#include <string.h>
 #include <time.h>
 
 #include "common/mem.h"
+#include "common/poll.h"
+
+struct loop_call {
+    loop_fn *fn;
+    void *arg;
+};
+
+enum { CALLS_KEPT = 4096 }; /* room that a quiet loop keeps */
 
 static uint64_t clock_ms(void)
 {
@@ -54,12 +63,22 @@ struct loop *loop_new_at(uint64_t now_ms)
     return l;
 }
 
+static bool has_work(const struct loop *l)
+{
+    return !list_empty(&l->flush) || !list_empty(&l->reap) || l->calls.n ||
+           l->graves.n;
+}
+
 void loop_free(struct loop *l)
 {
     if (!l)
         return;
-    assert(list_empty(&l->flush) && list_empty(&l->reap));
+    assert(!has_work(l));
     ring_free(l->ring);
+    mem_free(l->calls.v);
+    mem_free(l->graves.v);
+    poll_free(l->poll);
+    mem_free(l->plain);
     event_free(l->wake);
     event_base_free(l->base);
     mem_free(l->read_buf);
@@ -82,15 +101,62 @@ static void run_tasks(struct list *tasks)
     }
 }
 
+static void add_call(struct loop_calls *c, loop_fn *fn, void *arg)
+{
+    if (c->n == c->cap) {
+        c->cap = c->cap ? c->cap * 2 : 16;
+        c->v = mem_realloc(c->v, c->cap * sizeof(*c->v));
+    }
+    c->v[c->n++] = (struct loop_call){fn, arg};
+}
+
+/* A crowd that has left takes its room with it. */
+static void trim_calls(struct loop_calls *c)
+{
+    if (c->n > 0 || c->cap <= CALLS_KEPT)
+        return;
+    mem_free(c->v);
+    *c = (struct loop_calls){0};
+}
+
+/* In order. Those that are added meanwhile stay: they may be waiting for what
+ * the tasks do first. */
+static void run_calls(struct loop_calls *c)
+{
+    size_t n = c->n;
+    for (size_t i = 0; i < n; i++) {
+        struct loop_call call = c->v[i];
+        call.fn(call.arg);
+    }
+    c->n -= n;
+    memmove(c->v, c->v + n, c->n * sizeof(*c->v));
+    trim_calls(c);
+}
+
+static void flush_all(struct loop *l)
+{
+    do {
+        run_tasks(&l->flush);
+        if (l->calls.n)
+            run_calls(&l->calls);
+    } while (!list_empty(&l->flush) || l->calls.n);
+}
+
 void loop_end_of_turn(struct loop *l)
 {
     /* Flushing may close, freeing may flush others: until nothing is left. */
-    while (!list_empty(&l->flush) || !list_empty(&l->reap)) {
-        run_tasks(&l->flush);
+    for (;;) {
+        flush_all(l);
         if (!list_empty(&l->reap)) {
             struct list *n = list_pop(&l->reap);
             struct loop_task *t = container_of(n, struct loop_task, link);
             t->run(t);
+        } else if (l->graves.n) {
+            struct loop_call call = l->graves.v[--l->graves.n];
+            call.fn(call.arg);
+            trim_calls(&l->graves);
+        } else {
+            return;
         }
     }
 }
@@ -192,4 +258,14 @@ void loop_reap(struct loop *l, struct loop_task *t)
 void loop_cancel(struct loop_task *t)
 {
     list_remove(&t->link);
+}
+
+void loop_call(struct loop *l, loop_fn *fn, void *arg)
+{
+    add_call(&l->calls, fn, arg);
+}
+
+void loop_bury(struct loop *l, loop_fn *fn, void *arg)
+{
+    add_call(&l->graves, fn, arg);
 }

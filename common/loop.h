@@ -23,6 +23,12 @@ struct loop_task {
     void (*run)(struct loop_task *t);
 };
 
+/* What is to be called at the end of the turn, for those who keep no task. */
+struct loop_calls {
+    struct loop_call *v;
+    size_t n, cap;
+};
+
 struct loop {
     struct event_base *base;
     struct timer_wheel wheel;
@@ -32,7 +38,10 @@ struct loop {
     struct list
         batch; /* flush tasks of streams that write together (stream.c) */
     struct loop_task send_batch;
+    struct loop_calls calls, graves;
     struct event *wake;
+    struct poll *poll;       /* of streams; NULL until there is one */
+    struct stream_io *plain; /* what those share that are not encrypted */
     uint64_t wake_at_ms;
     uint64_t now_ms;
     bool clock_read; /* now_ms is of this turn */
@@ -83,5 +92,15 @@ void loop_flush(struct loop *l, struct loop_task *t);
 void loop_reap(struct loop *l, struct loop_task *t);
 /* Forgets a task that is waiting; harmless when it is not. */
 void loop_cancel(struct loop_task *t);
+
+/* The same without a task in the object: idle objects are many, and a task is
+ * three words. These cannot be cancelled: what is called must see for itself
+ * whether there is still something to do. Nothing is freed before all calls
+ * have been made. */
+typedef void loop_fn(void *arg);
+/* Calls `fn` at the end of this turn, once for each time it is asked for. */
+void loop_call(struct loop *l, loop_fn *fn, void *arg);
+/* Calls `fn`, which frees `arg`, after all flushing. */
+void loop_bury(struct loop *l, loop_fn *fn, void *arg);
 
 #endif

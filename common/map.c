@@ -86,7 +86,7 @@ static struct map_node **slot_of(const struct map *m, uint64_t hash)
 static struct map_node *find(const struct map *m, struct str key, uint64_t hash)
 {
     struct map_node *n = *slot_of(m, hash);
-    while (n && (n->hash != hash || !str_eq(m->key(n), key)))
+    while (n && !str_eq(m->key(n), key))
         n = n->next;
     return n;
 }
@@ -107,7 +107,7 @@ static void resize(struct map *m, size_t n_slots)
         struct map_node *n = old.slots[i];
         while (n) {
             struct map_node *next = n->next;
-            struct map_node **slot = slot_of(m, n->hash);
+            struct map_node **slot = slot_of(m, hash_of(m->key(n)));
             n->next = *slot;
             *slot = n;
             n = next;
@@ -117,15 +117,15 @@ static void resize(struct map *m, size_t n_slots)
 }
 
 /* Only here does the table change size, so that map_each may remove. Shrinking
- * at an eighth and growing at one leaves no count at which the table would
+ * at a quarter and growing at two leaves no count at which the table would
  * swing between two sizes. */
 static void fit(struct map *m)
 {
     if (!m->slots)
         resize(m, MIN_SLOTS);
-    else if (m->count >= m->n_slots)
+    else if (m->count >= 2 * m->n_slots)
         resize(m, m->n_slots * 2);
-    else if (m->n_slots > MIN_SLOTS && m->count < m->n_slots / 8)
+    else if (m->n_slots > MIN_SLOTS && m->count < m->n_slots / 4)
         resize(m, m->n_slots / 2);
 }
 
@@ -133,9 +133,9 @@ void map_put(struct map *m, struct map_node *n)
 {
     fit(m);
     struct str key = m->key(n);
-    n->hash = hash_of(key);
-    assert(!find(m, key, n->hash));
-    struct map_node **slot = slot_of(m, n->hash);
+    uint64_t hash = hash_of(key);
+    assert(!find(m, key, hash));
+    struct map_node **slot = slot_of(m, hash);
     n->next = *slot;
     *slot = n;
     m->count++;
@@ -144,7 +144,7 @@ void map_put(struct map *m, struct map_node *n)
 void map_remove(struct map *m, struct map_node *n)
 {
     assert(m->count > 0);
-    struct map_node **at = slot_of(m, n->hash);
+    struct map_node **at = slot_of(m, hash_of(m->key(n)));
     while (*at && *at != n)
         at = &(*at)->next;
     assert(*at == n);

@@ -1,9 +1,10 @@
 /* Intrusive hash map from text to the object that holds the node.
  *
  * The key lives in the object; the map reads it through the function given at
- * map_init, so a node costs a link and a cached hash. Hashing is SipHash-1-3
+ * map_init, so a node costs a link. Hashing is SipHash-1-3
  * keyed once per process (hostile keys cannot aim at a bucket). Chains; the
- * table doubles at load 1 and never shrinks below 16. */
+ * table doubles at load 2 (memory matters more than half a step of a chain) and
+ * never shrinks below 16. */
 #ifndef CONFAB_COMMON_MAP_H
 #define CONFAB_COMMON_MAP_H
 
@@ -12,7 +13,6 @@
 
 struct map_node {
     struct map_node *next;
-    uint64_t hash;
 };
 
 typedef struct str map_key_fn(const struct map_node *n);

@@ -12,6 +12,8 @@
 
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "common/poll.h"
+#include "common/slab.h"
 
 enum {
     IOV_MAX_TURN = 128,
@@ -20,6 +22,7 @@ enum {
     ACCEPTS_PER_TURN = 128,
     BACKLOG = 4096,
     ACCEPT_PAUSE_MS = 100,
+    OUTPUTS_KEPT = 4096,
 };
 
 /* A stream that lingers has no owner any more: it writes what it has, sends
@@ -40,22 +43,96 @@ struct farewell {
     struct stream *s;
 };
 
+/* What a stream has to write: there while it has something, so that an idle
+ * stream pays a pointer. Those that ran empty are kept for the next ones. */
+struct output {
+    struct loop_task task; /* flush */
+    struct bytesq q;
+    union {
+        struct stream *s;
+        struct output *next; /* of a spare one */
+    };
+};
+
 struct stream {
-    struct event ev;
-    struct loop *loop;
     const struct stream_ops *ops;
-    void *owner;
-    struct loop_task task; /* flush while alive, reap once dead */
-    struct bytesq out;
-    struct farewell *farewell;
+    union {
+        void *owner;
+        struct farewell *farewell; /* while it lingers */
+    };
+    struct output *out; /* NULL: nothing waits */
     struct stream_io *io;
     int fd;
     uint8_t state;
+    uint8_t interest : 2; /* what the kernel was asked for: POLL_* */
     uint8_t paused : 1;
     uint8_t want_write : 1;
     uint8_t read_on_write : 1; /* reading waits until we can write */
     uint8_t write_on_read : 1; /* and the reverse; TLS handshakes only */
 };
+
+/* ---- output queues ------------------------------------------------------- */
+
+static struct output *spare_outputs;
+static unsigned n_spare_outputs;
+
+static void flush(struct loop_task *t);
+
+static struct output *output_new(void)
+{
+    struct output *o = mem_alloc(sizeof(*o));
+    loop_task_init(&o->task, flush);
+    bytesq_init(&o->q);
+    return o;
+}
+
+static inline struct output *output_of(struct stream *s)
+{
+    struct output *o = s->out;
+    if (o)
+        return o;
+    o = spare_outputs;
+    if (o) {
+        spare_outputs = o->next;
+        n_spare_outputs--;
+    } else {
+        o = output_new();
+    }
+    o->s = s;
+    s->out = o;
+    return o;
+}
+
+/* Its queue is empty. */
+static inline void output_put(struct stream *s)
+{
+    struct output *o = s->out;
+    s->out = NULL;
+    if (!list_empty(&o->task.link))
+        loop_cancel(&o->task);
+    if (n_spare_outputs == OUTPUTS_KEPT) {
+        mem_free(o);
+        return;
+    }
+    n_spare_outputs++;
+    o->next = spare_outputs;
+    spare_outputs = o;
+}
+
+static void output_drop(struct stream *s)
+{
+    if (!s->out)
+        return;
+    bytesq_fini(&s->out->q);
+    output_put(s);
+}
+
+static bool has_output(const struct stream *s)
+{
+    return s->out && !bytesq_empty(&s->out->q);
+}
+
+/* ---- the plain wire ------------------------------------------------------ */
 
 static ssize_t plain_read(struct stream_io *io, int fd, char *p, size_t n)
 {
@@ -80,12 +157,23 @@ static void plain_nothing(struct stream_io *io)
     (void)io;
 }
 
-static struct stream_io plain = {
-    .read = plain_read,
-    .write = plain_write,
-    .bye = plain_nothing,
-    .drop = plain_nothing,
-};
+static struct stream_io *plain_io(struct loop *l)
+{
+    if (l->plain)
+        return l->plain;
+    l->plain = mem_alloc(sizeof(*l->plain));
+    *l->plain = (struct stream_io){.read = plain_read,
+                                   .write = plain_write,
+                                   .bye = plain_nothing,
+                                   .drop = plain_nothing,
+                                   .loop = l};
+    return l->plain;
+}
+
+static struct loop *loop_of(const struct stream *s)
+{
+    return s->io->loop;
+}
 
 static uint32_t open_streams, lingering_streams;
 static struct list lingering = {&lingering, &lingering};
@@ -100,56 +188,59 @@ uint32_t stream_lingering(void)
     return lingering_streams;
 }
 
-static void on_event(evutil_socket_t fd, short what, void *arg);
+static void ask_kernel(struct stream *s, unsigned want)
+{
+    poll_change(loop_of(s)->poll, s->fd, s->interest, want, s);
+    s->interest = want & 3;
+}
 
 static void update_interest(struct stream *s)
 {
-    short want = EV_PERSIST;
+    unsigned want = 0;
     if ((!s->paused && s->state == STREAM_OPEN) || s->state == STREAM_LINGER)
-        want |= EV_READ;
+        want |= POLL_READ;
     if (s->write_on_read)
-        want |= EV_READ;
+        want |= POLL_READ;
     if ((s->want_write && !s->write_on_read) || s->read_on_write ||
         s->state == STREAM_CONNECTING)
-        want |= EV_WRITE;
-    event_del(&s->ev);
-    if (!(want & (EV_READ | EV_WRITE)))
-        return;
-    event_assign(&s->ev, s->loop->base, s->fd, want, on_event, s);
-    event_add(&s->ev, NULL);
+        want |= POLL_WRITE;
+    ask_kernel(s, want);
     if (s->io->more && !s->paused && s->state == STREAM_OPEN)
-        loop_timer(s->loop, &s->io->again, 0);
+        loop_timer(loop_of(s), &s->io->again, 0);
 }
 
-static void stream_destroy(struct loop_task *t)
+static void stream_destroy(void *s)
 {
-    struct stream *s = container_of(t, struct stream, task);
-    bytesq_fini(&s->out);
-    mem_free(s->farewell);
-    mem_free(s);
+    slab_free(s, sizeof(struct stream));
+}
+
+static void farewell_end(struct stream *s)
+{
+    struct farewell *f = s->farewell;
+    timer_stop(&f->timer);
+    list_remove(&f->link);
+    lingering_streams--;
+    mem_free(f);
 }
 
 static void kill_now(struct stream *s)
 {
     if (s->state == STREAM_DEAD)
         return;
+    if (s->state == STREAM_LINGER)
+        farewell_end(s);
     s->state = STREAM_DEAD;
     s->owner = NULL;
-    event_del(&s->ev);
-    if (s->io != &plain)
+    ask_kernel(s, 0);
+    struct loop *l = loop_of(s);
+    if (stream_secure(s))
         timer_stop(&s->io->again);
     s->io->drop(s->io);
-    s->io = &plain;
+    s->io = plain_io(l);
     close(s->fd);
     open_streams--;
-    if (s->farewell) {
-        timer_stop(&s->farewell->timer);
-        list_remove(&s->farewell->link);
-        lingering_streams--;
-    }
-    loop_cancel(&s->task);
-    s->task.run = stream_destroy;
-    loop_reap(s->loop, &s->task);
+    output_drop(s);
+    loop_bury(l, stream_destroy, s);
 }
 
 /* The stream is of no more use to its owner, who still has to be told. */
@@ -160,29 +251,30 @@ static void fail(struct stream *s, int error)
         return;
     }
     void *owner = s->owner;
-    event_del(&s->ev);
+    ask_kernel(s, 0);
     s->want_write = 0;
     s->read_on_write = s->write_on_read = 0;
     s->paused = 1;
     if (error)
-        bytesq_fini(&s->out);
+        output_drop(s);
     s->ops->on_end(s, owner, error);
 }
 
 static ssize_t write_some(struct stream *s)
 {
     struct iovec iov[IOV_MAX_TURN];
-    int n = bytesq_iov(&s->out, iov, IOV_MAX_TURN);
+    int n = bytesq_iov(&s->out->q, iov, IOV_MAX_TURN);
     return s->io->write(s->io, s->fd, iov, n);
 }
 
 static void was_sent(struct stream *s, size_t n)
 {
     metrics_add(M_BYTES_OUT, n);
-    bytesq_sent(&s->out, n);
+    bytesq_sent(&s->out->q, n);
 }
 
-static void wait_until_writable(struct stream *s, bool on_read)
+/* The kernel takes no more for now. */
+static void wait_to_write(struct stream *s, bool on_read)
 {
     if (s->want_write && s->write_on_read == on_read)
         return;
@@ -191,21 +283,12 @@ static void wait_until_writable(struct stream *s, bool on_read)
     update_interest(s);
 }
 
-static void write_out(struct stream *s)
+/* All is written. */
+static void written(struct stream *s)
 {
     bool was_blocked = s->want_write;
-    while (!bytesq_empty(&s->out)) {
-        ssize_t w = write_some(s);
-        if (w >= 0) {
-            was_sent(s, (size_t)w);
-        } else if (errno == EAGAIN || errno == EINPROGRESS) {
-            wait_until_writable(s, errno == EINPROGRESS);
-            return;
-        } else if (errno != EINTR) {
-            fail(s, errno);
-            return;
-        }
-    }
+    if (s->out)
+        output_put(s);
     if (was_blocked) {
         s->want_write = s->write_on_read = 0;
         update_interest(s);
@@ -219,6 +302,23 @@ static void write_out(struct stream *s)
     }
 }
 
+static void write_out(struct stream *s)
+{
+    while (has_output(s)) {
+        ssize_t w = write_some(s);
+        if (w >= 0) {
+            was_sent(s, (size_t)w);
+        } else if (errno == EAGAIN || errno == EINPROGRESS) {
+            wait_to_write(s, errno == EINPROGRESS);
+            return;
+        } else if (errno != EINTR) {
+            fail(s, errno);
+            return;
+        }
+    }
+    written(s);
+}
+
 /* ---- writing together ---------------------------------------------------- */
 
 /* The next streams of the batch, as sends of the ring. */
@@ -228,10 +328,10 @@ static unsigned gather(struct loop *l, struct stream *streams[RING_SENDS])
     struct list *n;
     unsigned count = 0;
     while (count < RING_SENDS && (n = list_pop(&l->batch))) {
-        struct stream *s = container_of(n, struct stream, task.link);
+        struct stream *s = container_of(n, struct output, task.link)->s;
         sends[count].fd = s->fd;
         sends[count].pieces =
-            (uint32_t)bytesq_iov(&s->out, sends[count].piece, RING_PIECES);
+            (uint32_t)bytesq_iov(&s->out->q, sends[count].piece, RING_PIECES);
         streams[count++] = s;
     }
     return count;
@@ -244,7 +344,7 @@ static void finish_write(struct stream *s, int result)
         return;
     if (result < 0 && result != -EAGAIN && result != -EINTR)
         fail(s, -result);
-    else if (!bytesq_empty(&s->out) || s->state == STREAM_LINGER)
+    else
         write_out(s);
 }
 
@@ -279,12 +379,12 @@ static void send_batch(struct loop_task *t)
 /* At the end of the turn, with others that write. */
 static void flush(struct loop_task *t)
 {
-    struct stream *s = container_of(t, struct stream, task);
-    struct loop *l = s->loop;
+    struct stream *s = container_of(t, struct output, task)->s;
+    struct loop *l = loop_of(s);
     if (s->state == STREAM_CONNECTING || s->want_write)
         return;
-    if (!l->ring || s->io != &plain || bytesq_empty(&s->out) ||
-        s->out.count > RING_PIECES) {
+    if (!l->ring || stream_secure(s) || !has_output(s) ||
+        s->out->q.count > RING_PIECES) {
         write_out(s);
         return;
     }
@@ -293,11 +393,17 @@ static void flush(struct loop_task *t)
     loop_flush(l, &l->send_batch);
 }
 
+/* At the end of the turn. */
+__attribute__((noinline)) static void flush_later(struct stream *s)
+{
+    loop_flush(loop_of(s), &output_of(s)->task);
+}
+
 static void read_in(struct stream *s)
 {
     for (int i = 0; i < READS_PER_TURN; i++) {
         ssize_t n =
-            s->io->read(s->io, s->fd, s->loop->read_buf, LOOP_READ_BYTES);
+            s->io->read(s->io, s->fd, loop_of(s)->read_buf, LOOP_READ_BYTES);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && (errno == EAGAIN || errno == EINPROGRESS)) {
@@ -313,13 +419,13 @@ static void read_in(struct stream *s)
         }
         metrics_add(M_BYTES_IN, (uint64_t)n);
         s->ops->on_data(s, s->owner,
-                        (struct str){s->loop->read_buf, (size_t)n});
+                        (struct str){loop_of(s)->read_buf, (size_t)n});
         if (s->state != STREAM_OPEN || s->paused ||
             (n < LOOP_READ_BYTES && !s->io->more))
             return;
     }
     if (s->io->more)
-        loop_timer(s->loop, &s->io->again, 0);
+        loop_timer(loop_of(s), &s->io->again, 0);
 }
 
 static void read_again(struct timer *t)
@@ -332,7 +438,7 @@ static void read_again(struct timer *t)
 /* Nobody wants to know what it says: not decrypted. */
 static void discard_in(struct stream *s)
 {
-    ssize_t n = read(s->fd, s->loop->read_buf, LOOP_READ_BYTES);
+    ssize_t n = read(s->fd, loop_of(s)->read_buf, LOOP_READ_BYTES);
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
         kill_now(s);
 }
@@ -349,21 +455,23 @@ static void finish_connect(struct stream *s)
     s->state = STREAM_OPEN;
     update_interest(s);
     s->ops->on_connect(s, s->owner);
-    if (s->state == STREAM_OPEN && !bytesq_empty(&s->out))
-        loop_flush(s->loop, &s->task);
+    if (s->state == STREAM_OPEN && has_output(s))
+        flush_later(s);
 }
 
-static void on_event(evutil_socket_t fd, short what, void *arg)
+static void on_ready(void *arg, unsigned ready)
 {
-    (void)fd;
     struct stream *s = arg;
+    ready &= s->interest; /* it may have changed since the kernel looked */
+    if (s->state == STREAM_DEAD || !ready)
+        return;
     if (s->state == STREAM_CONNECTING) {
         finish_connect(s);
         return;
     }
-    if (what & (s->write_on_read ? EV_READ : EV_WRITE))
+    if (ready & (s->write_on_read ? POLL_READ : POLL_WRITE))
         write_out(s);
-    if (!(what & (s->read_on_write ? EV_READ | EV_WRITE : EV_READ)))
+    if (!(ready & (s->read_on_write ? POLL_READ | POLL_WRITE : POLL_READ)))
         return;
     /* The owner may have closed, or handed over, in on_drain. */
     if (s->state == STREAM_OPEN && !s->paused)
@@ -382,14 +490,12 @@ static void send_at_once(int fd)
 static struct stream *stream_make(struct loop *l, int fd,
                                   enum stream_state state)
 {
-    struct stream *s = mem_zalloc(sizeof(*s));
-    s->loop = l;
+    if (!l->poll)
+        l->poll = poll_new(l->base, on_ready);
+    struct stream *s = slab_alloc(sizeof(*s));
     s->fd = fd;
-    s->io = &plain;
+    s->io = plain_io(l);
     s->state = (uint8_t)state;
-    loop_task_init(&s->task, flush);
-    bytesq_init(&s->out);
-    event_assign(&s->ev, l->base, fd, EV_READ | EV_PERSIST, on_event, s);
     open_streams++;
     return s;
 }
@@ -436,13 +542,15 @@ void stream_send(struct stream *s, struct bytes *b)
         metrics_add(M_DROP_CLOSED, 1);
         return;
     }
-    bytesq_push(&s->out, b);
-    loop_flush(s->loop, &s->task);
+    /* What has an output already will be flushed, or waits for the kernel. */
+    if (!s->out)
+        flush_later(s);
+    bytesq_push(&s->out->q, b);
 }
 
 size_t stream_queued(const struct stream *s)
 {
-    return s->out.bytes;
+    return s->out ? s->out->q.bytes : 0;
 }
 
 bool stream_blocked(const struct stream *s)
@@ -472,18 +580,17 @@ void stream_close(struct stream *s, uint32_t linger_ms)
         return;
     }
     s->state = STREAM_LINGER;
-    s->owner = NULL;
     s->read_on_write = 0;
     update_interest(s);
     if (!s->want_write)
-        loop_flush(s->loop, &s->task);
+        flush_later(s);
     struct farewell *f = mem_alloc(sizeof(*f));
     f->s = s;
     list_insert(&lingering, &f->link);
     lingering_streams++;
     timer_init(&f->timer, farewell_over);
     s->farewell = f;
-    loop_timer(s->loop, &f->timer, linger_ms);
+    loop_timer(loop_of(s), &f->timer, linger_ms);
 }
 
 void stream_abort(struct stream *s)
@@ -497,9 +604,14 @@ void stream_abort_lingering(void)
         kill_now(container_of(lingering.next, struct farewell, link)->s);
 }
 
+struct loop *stream_loop(const struct stream *s)
+{
+    return loop_of(s);
+}
+
 bool stream_secure(const struct stream *s)
 {
-    return s->io != &plain;
+    return s->io->stream != NULL;
 }
 
 /* inet_ntop prints with sprintf, for every connection. */
@@ -563,8 +675,9 @@ static void listener_resume(struct timer *t)
 
 static void use_io(struct stream *s, struct stream_io *io)
 {
-    s->io = io;
+    io->loop = loop_of(s);
     io->stream = s;
+    s->io = io;
     timer_init(&io->again, read_again);
 }
 

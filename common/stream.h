@@ -4,7 +4,8 @@
  * Input is read into one buffer shared by all streams and handed up as a slice;
  * whoever needs more than this call keeps its own copy, so an idle connection
  * has no buffer. Output is a queue of shared bytes written once at the end of
- * the loop turn; write readiness is asked for only when the kernel refused.
+ * the loop turn, and gone when it is empty; write readiness is asked for only
+ * when the kernel refused. An idle stream is 40 bytes.
  *
  * A stream belongs to one owner at a time (stream_set_owner hands it over, as
  * an HTTP connection does when it becomes a WebSocket). Closing notifies
@@ -32,8 +33,9 @@ struct stream_ops {
     void (*on_connect)(struct stream *s, void *owner);
 };
 
-/* How bytes get on and off the wire. One table serves all plain streams; each
- * TLS connection has its own (tls.h), so that a stream pays one pointer. */
+/* How bytes get on and off the wire, and whose loop it is. One serves all plain
+ * streams of a loop; each TLS connection has its own (tls.h), so that a stream
+ * pays one pointer. */
 struct stream_io {
     /* As read(2) and writev(2). EINPROGRESS: wait for the other direction. A
      * refused write is tried again with the same bytes, or more. */
@@ -44,8 +46,10 @@ struct stream_io {
     void (*drop)(struct stream_io *io);
     bool opening; /* the handshake is not over: there is nobody to talk to */
     bool more;    /* read has something without the socket being readable */
-    struct timer again; /* stream.c: reads on when there is more */
-    struct stream *stream;
+    /* stream.c's own */
+    struct loop *loop;
+    struct stream *stream; /* NULL: of many */
+    struct timer again;    /* reads on when there is more */
 };
 
 /* Longest textual peer address, with NUL. */
@@ -78,6 +82,7 @@ void stream_close(struct stream *s, uint32_t linger_ms);
 /* Closes now and drops what is queued. */
 void stream_abort(struct stream *s);
 
+struct loop *stream_loop(const struct stream *s);
 /* The bytes are encrypted on the wire. */
 bool stream_secure(const struct stream *s);
 /* The peer's address as text; "" when unknown. */

@@ -46,7 +46,7 @@ static struct str session_key(const struct map_node *n)
 
 struct engine *engine_new(struct loop *l, const struct engine_settings *s,
                           const struct session_ops *ops,
-                          void *(*on_session)(void *arg, struct session *s),
+                          void (*on_session)(void *arg, struct session *s),
                           void *arg)
 {
     struct engine *e = mem_zalloc(sizeof(*e));
@@ -58,14 +58,16 @@ struct engine *engine_new(struct loop *l, const struct engine_settings *s,
         .deflate = s->message_deflate,
         .deflate_bytes = s->message_deflate_bytes,
     };
+    e->ws_ops = session_ws_ops;
+    e->upgrade_ops = upgrade_ws_ops;
+    e->ws_ops.limits = e->upgrade_ops.limits = e->no_ops.limits = &e->ws_limits;
     e->ops = ops;
     e->on_session = on_session;
     e->arg = arg;
     list_init(&e->waiting);
     map_init(&e->sessions, session_key);
-    char *body;
-    e->pong = ws_frame_new(1, false, &body);
-    body[0] = '0' + EIO_PONG;
+    heads_init(&e->heads);
+    heartbeats_init(&e->beats, l, s->ping_interval_ms, s->ping_timeout_ms);
     return e;
 }
 
@@ -99,7 +101,8 @@ void engine_close(struct engine *e)
 void engine_free(struct engine *e)
 {
     map_fini(&e->sessions);
-    bytes_unref(e->pong);
+    map_fini(&e->heads);
+    heartbeats_fini(&e->beats);
     mem_free(e);
 }
 
@@ -296,14 +299,15 @@ static struct session *open_session(struct engine *e, struct http_request *r,
     struct session *s = session_new(e, id, r, old);
     s->b64 = engine_asks_base64(r);
     metrics_add(M_HANDSHAKES, 1);
-    s->owner = e->on_session(e->arg, s);
+    s->owned = true;
+    e->on_session(e->arg, s);
     return s;
 }
 
 static void opened(struct session *s)
 {
     if (s->state == SESSION_OPEN)
-        s->engine->ops->on_open(s->owner);
+        s->engine->ops->on_open(session_owner(s));
 }
 
 static void add_cookie(const struct engine *e, const struct session *s,
@@ -348,8 +352,7 @@ static void handshake_websocket(struct engine *e, struct http_request *r,
     struct bytes *frame = ws_frame_new(open.len, false, &body);
     memcpy(body, buf_ptr(&open), open.len);
     buf_fini(&open);
-    struct websocket *ws =
-        websocket_accept(r, headers, &e->ws_limits, &session_ws_ops, s);
+    struct websocket *ws = websocket_accept(r, headers, &e->ws_ops, s);
     websocket_send(ws, frame);
     bytes_unref(frame);
     session_attach(s, ws);
@@ -371,9 +374,8 @@ static void on_upgrade(struct engine *e, struct http_request *r,
     cors_headers(&e->settings.cors, r, &headers);
     buf_add(&headers, extra);
     if (!q->websocket) {
-        static const struct websocket_ops none = {0};
         struct websocket *ws =
-            websocket_accept(r, buf_str(&headers), &e->ws_limits, &none, NULL);
+            websocket_accept(r, buf_str(&headers), &e->no_ops, NULL);
         websocket_close(ws, 0);
     } else if (q->session) {
         upgrade_request(q->session, r, buf_str(&headers));

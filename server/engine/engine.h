@@ -9,6 +9,7 @@
 #define CONFAB_SERVER_ENGINE_ENGINE_H
 
 #include "server/engine/admission.h"
+#include "server/engine/heartbeat.h"
 #include "server/engine/session.h"
 #include "server/http/cors.h"
 
@@ -36,25 +37,28 @@ struct engine {
     struct loop *loop;
     struct engine_settings settings;
     struct websocket_limits ws_limits;
+    /* Of a session's WebSocket, of one on its way there, and of one that is
+     * closed at once. */
+    struct websocket_ops ws_ops, upgrade_ops, no_ops;
     struct map sessions; /* by sid */
     const struct session_ops *ops;
-    void *(*on_session)(void *arg, struct session *s);
+    void (*on_session)(void *arg, struct session *s);
     void *arg;
     admission_fn *on_request; /* NULL: every handshake may become a session */
     void *request_arg;
     struct list waiting; /* admissions with a request */
     uint32_t n_waiting;
-    struct bytes *pong; /* of protocol 3: one for all, however many ping */
+    struct heartbeats beats;
+    struct map heads; /* what first requests have in common */
     uint32_t n_websocket;
     struct http_request *upload; /* engine_upload */
     bool closing;
 };
 
-/* `on_session` is called for each new session and returns its owner, which
- * `ops` are called with from then on. */
+/* `on_session` is called for each new session, and `ops` from then on. */
 struct engine *engine_new(struct loop *l, const struct engine_settings *s,
                           const struct session_ops *ops,
-                          void *(*on_session)(void *arg, struct session *s),
+                          void (*on_session)(void *arg, struct session *s),
                           void *arg);
 /* Asks `fn` about each handshake from now on; NULL for nobody. */
 void engine_on_request(struct engine *e, admission_fn *fn, void *arg);

@@ -61,8 +61,8 @@ static enum coding coding_for(const struct session *s, struct http_request *r,
 static void make_script(const struct session *s, struct str payload,
                         struct buf *out)
 {
-    struct str target, head = session_head(s);
-    (void)str_next(&head, '\n', &target);
+    struct head head = session_head(s);
+    struct str target = head_target(&head);
     buf_init(out, jsonp_script_max(target, payload));
     jsonp_script(target, payload, out);
 }
@@ -108,36 +108,45 @@ static void send_own(struct session *s, struct http_request *r,
 
 void polling_release(struct session *s, char packet)
 {
-    struct http_request *r = s->get;
+    struct http_request *r = session_get(s);
     if (!r)
         return;
-    s->get = NULL;
+    s->extra->get = NULL;
+    session_settle(s);
     send_own(s, r, (struct str){&packet, 1});
+}
+
+bool polling_keep(struct session *s, struct bytes *frame)
+{
+    struct session_extra *x = session_extra(s);
+    bytesq_push(&x->out, frame);
+    s->octets |= frame->binary;
+    return x->get != NULL;
 }
 
 void polling_flush(struct session *s)
 {
-    if (!s->get || bytesq_empty(&s->out))
+    struct http_request *r = session_get(s);
+    if (!r || bytesq_empty(&s->extra->out))
         return;
+    struct bytesq *out = &s->extra->out;
     const struct eio_coding *coding = session_coding(s);
     bool octets = s->octets && !s->b64 && !s->jsonp && coding->add_octets;
     struct buf body;
     struct bytes *b;
     /* The queue is bounded; base64 makes a third more of it. */
-    buf_init(&body, s->out.bytes * 2 + s->out.count * 16);
-    while ((b = bytesq_take(&s->out))) {
+    buf_init(&body, out->bytes * 2 + out->count * 16);
+    while ((b = bytesq_take(out))) {
         (octets ? coding->add_octets : coding->add)(&body, bytes_body(b),
                                                     b->binary);
         bytes_unref(b);
     }
     s->octets = false;
-    struct http_request *r = s->get;
-    s->get = NULL;
+    s->extra->get = NULL;
     send_payload(s, r, octets ? octets_type : payload_type, buf_str(&body),
                  STR(""), true);
     buf_fini(&body);
-    timer_stop(&s->slow);
-    s->paused = false;
+    session_caught_up(s);
 }
 
 static void get_aborted(struct http_request *r, void *owner,
@@ -146,7 +155,8 @@ static void get_aborted(struct http_request *r, void *owner,
     (void)r;
     (void)why;
     struct session *s = owner;
-    s->get = NULL;
+    s->extra->get = NULL;
+    session_settle(s);
     session_end(s, REASON_TRANSPORT_ERROR);
 }
 
@@ -160,16 +170,16 @@ static void refuse(struct session *s, struct http_request *r)
 
 static void on_get(struct session *s, struct http_request *r)
 {
-    if (s->get) {
+    if (session_get(s)) {
         refuse(s, r); /* two polls at once */
         return;
     }
-    if (s->state == SESSION_CLOSING && bytesq_empty(&s->out)) {
+    if (s->state == SESSION_CLOSING && session_kept(s) == 0) {
         send_own(s, r, STR("61"));
         session_end(s, REASON_FORCED_CLOSE);
         return;
     }
-    s->get = r;
+    session_extra(s)->get = r;
     http_park(r, &get_ops, s);
     polling_flush(s);
 }
@@ -234,7 +244,8 @@ static void on_post_body(struct http_request *r, void *owner, struct str body)
     struct session *s = owner;
     /* Complete, so no longer something that the session's end could cut off:
      * it is answered even when a packet in it ends the session. */
-    s->post = NULL;
+    s->extra->post = NULL;
+    session_settle(s);
     s->engine->upload = r;
     if (s->jsonp)
         take_form(s, body);
@@ -250,7 +261,8 @@ static void post_aborted(struct http_request *r, void *owner,
                          enum http_abort why)
 {
     struct session *s = owner;
-    s->post = NULL;
+    s->extra->post = NULL;
+    session_settle(s);
     if (why == HTTP_TOO_LARGE) {
         metrics_add(M_PAYLOAD_TOO_LARGE, 1);
         respond(s, r, NULL, STR(""), 413);
@@ -264,15 +276,17 @@ static const struct http_request_ops post_ops = {.on_body = on_post_body,
 
 void polling_drop_post(struct session *s)
 {
-    struct http_request *r = s->post;
-    s->post = NULL;
-    if (r)
-        http_drop(r);
+    struct http_request *r = s->extra ? s->extra->post : NULL;
+    if (!r)
+        return;
+    s->extra->post = NULL;
+    session_settle(s);
+    http_drop(r);
 }
 
 static void on_post(struct session *s, struct http_request *r)
 {
-    if (s->post) {
+    if (s->extra && s->extra->post) {
         refuse(s, r); /* two uploads at once */
         return;
     }
@@ -280,7 +294,7 @@ static void on_post(struct session *s, struct http_request *r)
         refuse(s, r);
         return;
     }
-    s->post = r;
+    session_extra(s)->post = r;
     http_read_body(r, &post_ops, s, s->engine->settings.max_payload_bytes);
 }
 

@@ -6,14 +6,12 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "common/slab.h"
 #include "server/engine/eio3.h"
 #include "server/engine/engine.h"
 #include "server/engine/heartbeat.h"
 
-enum {
-    CLOSE_WAIT_MS = 30000, /* for the last poll, as the official server */
-    SLOW_LOGS_PER_MINUTE = 30,
-};
+enum { SLOW_LOGS_PER_MINUTE = 30 };
 
 static const char *const reason_text[] = {
     [REASON_TRANSPORT_CLOSE] = "transport close",
@@ -29,9 +27,24 @@ const char *session_reason_text(enum session_reason why)
     return reason_text[why];
 }
 
+void *session_owner(struct session *s)
+{
+    return s->engine->ops->room ? s + 1 : s;
+}
+
+void *session_arg(const struct session *s)
+{
+    return s->engine->arg;
+}
+
+static const char *text_of(const struct session *s)
+{
+    return (const char *)(s + 1) + s->engine->ops->room;
+}
+
 struct str session_sid(const struct session *s)
 {
-    return (struct str){s->sid, s->sid_len};
+    return (struct str){text_of(s), s->sid_len};
 }
 
 const char *session_transport(const struct session *s)
@@ -39,14 +52,15 @@ const char *session_transport(const struct session *s)
     return s->ws ? "websocket" : "polling";
 }
 
-struct str session_head(const struct session *s)
+struct head session_head(const struct session *s)
 {
-    return bytes_str(s->head);
+    const char *own = session_address(s) + s->address_len + 1;
+    return head_of(s->lines, (struct str){own, s->own_len});
 }
 
 const char *session_address(const struct session *s)
 {
-    return s->address->p;
+    return text_of(s) + s->sid_len;
 }
 
 unsigned session_revision(const struct session *s)
@@ -76,13 +90,55 @@ void session_send_text(struct session *s, const char *packet)
 
 /* ---- the end ------------------------------------------------------------- */
 
-static void session_destroy(struct loop_task *t)
+static void on_slow(struct timer *t);
+
+struct session_extra *session_extra(struct session *s)
 {
-    struct session *s = container_of(t, struct session, task);
-    bytesq_fini(&s->out);
-    bytes_unref(s->head);
-    bytes_unref(s->address);
-    mem_free(s);
+    struct session_extra *x = s->extra;
+    if (x)
+        return x;
+    x = s->extra = slab_alloc(sizeof(*x));
+    x->session = s;
+    bytesq_init(&x->out);
+    timer_init(&x->slow, on_slow);
+    return x;
+}
+
+static void extra_free(struct session *s)
+{
+    slab_free(s->extra, sizeof(*s->extra));
+    s->extra = NULL;
+}
+
+void session_settle(struct session *s)
+{
+    const struct session_extra *x = s->extra;
+    if (x && !x->get && !x->post && bytesq_empty(&x->out) && !x->upgrade &&
+        !timer_running(&x->slow))
+        extra_free(s);
+}
+
+static void slow_end(struct session *s)
+{
+    if (s->extra)
+        timer_stop(&s->extra->slow);
+}
+
+static size_t size_with(const struct engine *e, size_t sid_len,
+                        size_t address_len, size_t own_len)
+{
+    return sizeof(struct session) + e->ops->room + sid_len + address_len + 1 +
+           own_len;
+}
+
+static void session_destroy(void *arg)
+{
+    struct session *s = arg;
+    if (s->extra)
+        bytesq_fini(&s->extra->out);
+    extra_free(s);
+    head_drop(&s->engine->heads, s->lines);
+    slab_free(s, size_with(s->engine, s->sid_len, s->address_len, s->own_len));
 }
 
 static void set_state(struct session *s, enum session_state to)
@@ -95,24 +151,23 @@ static void set_state(struct session *s, enum session_state to)
 static void forget(struct session *s)
 {
     set_state(s, SESSION_CLOSED);
-    timer_stop(&s->beat);
-    timer_stop(&s->slow);
+    heartbeat_stop(s);
+    slow_end(s);
     upgrade_cancel(s);
     map_remove(&s->engine->sessions, &s->by_sid);
-    loop_cancel(&s->task);
-    s->task.run = session_destroy;
-    loop_reap(s->engine->loop, &s->task);
+    loop_bury(s->engine->loop, session_destroy, s);
 }
 
 static void tell_owner(struct session *s, enum session_reason why)
 {
     metrics_add((enum metric)(M_CLOSE_TRANSPORT + (unsigned)why), 1);
-    if (s->owner)
-        s->engine->ops->on_close(s->owner, why);
+    if (s->owned)
+        s->engine->ops->on_close(session_owner(s), why);
 }
 
 static void close_transport(struct session *s)
 {
+    polling_drop_post(s); /* one may be left of before an upgrade */
     if (s->ws) {
         websocket_close(s->ws, 0);
         s->ws = NULL;
@@ -120,7 +175,6 @@ static void close_transport(struct session *s)
         return;
     }
     polling_release(s, '1');
-    polling_drop_post(s);
 }
 
 void session_end(struct session *s, enum session_reason why)
@@ -134,18 +188,13 @@ void session_end(struct session *s, enum session_reason why)
         tell_owner(s, why);
 }
 
-static void on_close_wait(struct timer *t)
-{
-    session_end(container_of(t, struct session, beat), REASON_FORCED_CLOSE);
-}
-
 void session_close(struct session *s)
 {
     if (s->state != SESSION_OPEN)
         return;
     if (!s->ws)
         polling_flush(s);
-    if (s->ws || s->get) {
+    if (s->ws || session_get(s)) {
         session_end(s, REASON_FORCED_CLOSE);
         return;
     }
@@ -153,9 +202,8 @@ void session_close(struct session *s)
      * it the close packet. A client that is about to upgrade sends no GET any
      * more, so the upgrade may complete and takes what is queued. */
     set_state(s, SESSION_CLOSING);
-    timer_stop(&s->slow);
-    s->beat.fire = on_close_wait;
-    loop_timer(s->engine->loop, &s->beat, CLOSE_WAIT_MS);
+    slow_end(s);
+    heartbeat_wait(s, BEAT_CLOSE);
     tell_owner(s, REASON_FORCED_CLOSE);
 }
 
@@ -173,7 +221,7 @@ static void on_packet(struct session *s, const struct eio_packet *p)
     }
     heartbeat(s)->on_other(s);
     if (p->type == EIO_MESSAGE) {
-        s->engine->ops->on_message(s->owner, p->data, p->binary);
+        s->engine->ops->on_message(session_owner(s), p->data, p->binary);
     } else if (p->type == EIO_CLOSE && !s->ws) {
         polling_release(s, '6');
         session_end(s, REASON_TRANSPORT_CLOSE);
@@ -235,7 +283,7 @@ static void ws_closed(void *owner, bool clean)
 
 static size_t queued(const struct session *s)
 {
-    return s->ws ? websocket_queued(s->ws) : s->out.bytes;
+    return s->ws ? websocket_queued(s->ws) : session_kept(s);
 }
 
 /* The head of the id is enough to find it, and not enough to take it over. */
@@ -246,26 +294,33 @@ static void end_slow(struct session *s)
     metrics_add(M_SLOW_CONSUMER, 1);
     if (log_allow(&gate, loop_now(l), SLOW_LOGS_PER_MINUTE))
         log_info("slow_consumer", "sid=%.8s transport=%s queued_bytes=%zu",
-                 s->sid, session_transport(s), queued(s));
+                 text_of(s), session_transport(s), queued(s));
     session_end(s, REASON_TRANSPORT_ERROR);
 }
 
 static void on_slow(struct timer *t)
 {
-    end_slow(container_of(t, struct session, slow));
+    end_slow(container_of(t, struct session_extra, slow)->session);
 }
 
-static void caught_up(struct session *s)
+static bool is_slow(const struct session *s)
 {
-    timer_stop(&s->slow);
-    if (s->paused && s->ws)
-        websocket_pause(s->ws, false);
-    s->paused = false;
+    return s->extra && timer_running(&s->extra->slow);
 }
+
+void session_caught_up(struct session *s)
+{
+    if (is_slow(s) && s->ws)
+        websocket_pause(s->ws, false);
+    slow_end(s);
+    session_settle(s);
+}
+
+static void run_later(struct session *s);
 
 static void ws_drained(void *owner)
 {
-    caught_up(owner);
+    session_caught_up(owner);
 }
 
 /* The queue is over its limit: no more reading, a deadline; at twice the limit
@@ -276,33 +331,42 @@ static void over_limit(struct session *s)
     const struct engine_settings *set = &s->engine->settings;
     if (queued(s) > 2 * (size_t)set->output_queue_bytes) {
         s->overrun = true;
-        loop_flush(s->engine->loop, &s->task);
+        run_later(s);
         return;
     }
-    if (timer_running(&s->slow))
+    if (is_slow(s))
         return;
-    loop_timer(s->engine->loop, &s->slow, set->slow_consumer_ms);
-    s->paused = true;
+    loop_timer(s->engine->loop, &session_extra(s)->slow, set->slow_consumer_ms);
     if (s->ws)
         websocket_pause(s->ws, true);
 }
 
-static void session_task(struct loop_task *t)
+static void session_task(void *arg)
 {
-    struct session *s = container_of(t, struct session, task);
-    if (s->overrun) {
-        end_slow(s);
+    struct session *s = arg;
+    s->dirty = false;
+    if (s->state == SESSION_CLOSED)
         return;
-    }
-    if (!s->ws)
+    if (s->overrun)
+        end_slow(s);
+    else if (!s->ws)
         polling_flush(s);
+}
+
+/* At the end of the turn. */
+static void run_later(struct session *s)
+{
+    if (!s->dirty)
+        loop_call(s->engine->loop, session_task, s);
+    s->dirty = true;
 }
 
 bool session_writable(const struct session *s)
 {
     if (s->state != SESSION_OPEN)
         return false;
-    return s->ws ? !websocket_blocked(s->ws) : s->get && bytesq_empty(&s->out);
+    return s->ws ? !websocket_blocked(s->ws)
+                 : session_get(s) && bytesq_empty(&s->extra->out);
 }
 
 /* A client without binary frames gets a mark and base64 in a text frame. */
@@ -360,14 +424,10 @@ void session_send(struct session *s, struct bytes *frame)
         metrics_add(M_DROP_CLOSED, 1);
         return;
     }
-    if (!s->ws) {
-        bytesq_push(&s->out, frame);
-        s->octets |= frame->binary;
-        if (s->get)
-            loop_flush(s->engine->loop, &s->task);
-    } else {
+    if (s->ws)
         transmit(s, frame);
-    }
+    else if (polling_keep(s, frame))
+        run_later(s);
     if (queued(s) > s->engine->settings.output_queue_bytes)
         over_limit(s);
 }
@@ -377,19 +437,27 @@ void session_send(struct session *s, struct bytes *frame)
 const struct websocket_ops session_ws_ops = {
     .on_message = ws_message, .on_close = ws_closed, .on_drain = ws_drained};
 
+/* What waited for a poll goes first. A POST may be still under way. */
+static void leave_polling(struct session *s)
+{
+    struct bytes *b;
+    if (!s->extra)
+        return;
+    while ((b = bytesq_take(&s->extra->out))) {
+        transmit(s, b);
+        bytes_unref(b);
+    }
+    session_settle(s);
+}
+
 void session_attach(struct session *s, struct websocket *ws)
 {
     assert(!s->ws);
     s->ws = ws;
     s->engine->n_websocket++;
-    websocket_set_owner(ws, &session_ws_ops, s);
-    caught_up(s);
-    /* What waited for a poll goes first. */
-    struct bytes *b;
-    while ((b = bytesq_take(&s->out))) {
-        transmit(s, b);
-        bytes_unref(b);
-    }
+    websocket_set_owner(ws, &s->engine->ws_ops, s);
+    session_caught_up(s);
+    leave_polling(s);
     if (s->state == SESSION_CLOSING) {
         session_end(s, REASON_FORCED_CLOSE);
         return;
@@ -398,45 +466,31 @@ void session_attach(struct session *s, struct websocket *ws)
         over_limit(s);
     /* A pong that was due on the old transport may come on the new one. */
     if (s->pong_due)
-        loop_timer(s->engine->loop, &s->beat,
-                   s->engine->settings.ping_timeout_ms);
-}
-
-/* Target and header lines in one piece: what the application may ask about. */
-static struct bytes *copy_head(const struct http_request *r)
-{
-    struct buf b;
-    struct str name, value;
-    size_t need = http_target(r).len + 1;
-    for (size_t i = 0; http_header_at(r, i, &name, &value); i++)
-        need += name.len + value.len + 3;
-    buf_init(&b, 64 * 1024);
-    buf_space(&b, need);
-    buf_add(&b, http_target(r));
-    buf_addc(&b, '\n');
-    for (size_t i = 0; http_header_at(r, i, &name, &value); i++) {
-        buf_add(&b, name);
-        buf_add(&b, STR(": "));
-        buf_add(&b, value);
-        buf_addc(&b, '\n');
-    }
-    return buf_take(&b);
+        heartbeat_wait(s, BEAT_PONG);
 }
 
 struct session *session_new(struct engine *e, struct str sid,
                             struct http_request *r, bool old)
 {
-    struct session *s = mem_zalloc(sizeof(*s) + sid.len);
-    s->engine = e;
-    memcpy(s->sid, sid.p, sid.len);
-    s->sid_len = (uint8_t)sid.len;
-    s->head = copy_head(r);
     char peer[STREAM_ADDR_MAX];
+    struct buf own;
     http_peer(r, peer);
-    s->address = bytes_new((struct str){peer, strlen(peer) + 1});
-    bytesq_init(&s->out);
-    timer_init(&s->slow, on_slow);
-    loop_task_init(&s->task, session_task);
+    size_t peer_len = strlen(peer);
+    buf_init(&own, HEAD_OWN_MAX);
+    struct head_lines *lines = head_take(&e->heads, r, &own);
+    struct session *s = slab_alloc(size_with(e, sid.len, peer_len, own.len));
+    s->engine = e;
+    s->lines = lines;
+    s->sid_len = (uint8_t)sid.len;
+    s->address_len = (uint8_t)peer_len;
+    s->own_len = (uint32_t)own.len;
+    char *p = (char *)(s + 1) + e->ops->room;
+    memcpy(p, sid.p, sid.len);
+    memcpy(p + sid.len, peer, peer_len + 1);
+    if (own.len)
+        memcpy(p + sid.len + peer_len + 1, buf_ptr(&own), own.len);
+    buf_fini(&own);
+    list_init(&s->beat);
     map_put(&e->sessions, &s->by_sid);
     s->old = old;
     heartbeat(s)->start(s);

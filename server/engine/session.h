@@ -13,6 +13,7 @@
 
 #include "common/id.h"
 #include "common/map.h"
+#include "server/engine/head.h"
 #include "server/http/websocket.h"
 
 struct engine;
@@ -30,7 +31,11 @@ enum session_reason {
 };
 const char *session_reason_text(enum session_reason why);
 
+/* The owner that they are called with is the session's room, or the session
+ * itself when it has none. */
 struct session_ops {
+    /* Bytes that each session has room for on behalf of its owner. */
+    size_t room;
     /* It can send and receive now; not when it has ended before. */
     void (*on_open)(void *owner);
     void (*on_message)(void *owner, struct str data, bool binary);
@@ -42,28 +47,36 @@ enum session_state { SESSION_OPEN, SESSION_CLOSING, SESSION_CLOSED };
 
 enum { SLOT_MAX = 32, SID_MAX = ID_LEN + 1 + SLOT_MAX };
 
+/* What a session needs only at times: it is there while anything of it is. */
+struct session_extra {
+    struct session *session;
+    struct http_request *get, *post;
+    struct bytesq out;       /* polling: what waits for a GET */
+    struct upgrade *upgrade; /* a WebSocket on its way to take over */
+    struct timer slow;       /* runs while the client does not keep up */
+};
+
 /* Visible to the engine folder; others use the functions. */
 struct session {
     struct map_node by_sid;
     struct engine *engine;
-    void *owner;
-    struct websocket *ws;    /* NULL while polling */
-    struct upgrade *upgrade; /* a WebSocket on its way to take over */
-    struct http_request *get, *post;
-    struct bytesq out;     /* polling: what waits for a GET */
-    struct bytes *head;    /* first request: target and header lines */
-    struct bytes *address; /* of its peer, with a NUL */
-    struct timer beat;     /* next ping, or the wait for its pong */
-    struct timer slow;
-    struct loop_task task; /* flush; free once closed */
+    struct websocket *ws;        /* NULL while polling */
+    struct session_extra *extra; /* NULL: nothing of it */
+    struct head_lines *lines;    /* of the first request */
+    struct list beat;            /* what it waits for: heartbeat.h */
+    uint32_t due_ms;             /* until when */
+    uint32_t own_len;
     uint8_t state;
-    uint8_t sid_len;
+    uint8_t sid_len, address_len;
     bool pong_due : 1, extended : 1; /* this wait was extended already */
-    bool b64 : 1, paused : 1, overrun : 1;
+    bool b64 : 1, overrun : 1;
     bool old : 1;    /* of protocol 3 */
     bool jsonp : 1;  /* polls with scripts */
     bool octets : 1; /* polling: something in `out` is binary */
-    char sid[];
+    bool dirty : 1;  /* session_task will run */
+    bool owned : 1;  /* the owner knows it */
+    /* Behind it: the owner's room; then the sid, the peer's address and a NUL,
+     * and the first request's own values. */
 };
 
 /* `old`: of protocol 3. */
@@ -81,16 +94,42 @@ void session_close(struct session *s);
 /* Ends it now, for `why`. */
 void session_end(struct session *s, enum session_reason why);
 
+/* What engine_new was given. */
+void *session_arg(const struct session *s);
+/* The session in whose room the owner is. */
+static inline struct session *session_around(void *room)
+{
+    return (struct session *)room - 1;
+}
+/* Zeros at first; there until the end of the turn in which it is closed. */
+void *session_owner(struct session *s);
 struct str session_sid(const struct session *s);
 const char *session_transport(const struct session *s);
 /* Of the Engine.IO protocol: 3 or 4. */
 unsigned session_revision(const struct session *s);
-/* The first request's target and header lines ("target\nname: value\n..."). */
-struct str session_head(const struct session *s);
+/* The first request's target and headers, valid while the session is. */
+struct head session_head(const struct session *s);
 /* The peer's address as text, as it was at the first request. */
 const char *session_address(const struct session *s);
 
 /* ---- inside the engine folder -------------------------------------------- */
+
+/* There from now on; given back by session_settle. */
+struct session_extra *session_extra(struct session *s);
+/* Frees what is not needed any more. */
+void session_settle(struct session *s);
+/* The GET that is parked; NULL when there is none. */
+static inline struct http_request *session_get(const struct session *s)
+{
+    return s->extra ? s->extra->get : NULL;
+}
+/* Bytes that wait for a GET. */
+static inline size_t session_kept(const struct session *s)
+{
+    return s->extra ? s->extra->out.bytes : 0;
+}
+/* The client keeps up again. */
+void session_caught_up(struct session *s);
 
 const struct eio_coding *session_coding(const struct session *s);
 /* An own packet. */
@@ -103,11 +142,13 @@ void session_on_binary(struct session *s, struct str data);
 void session_on_garbage(struct session *s);
 /* The session's own WebSocket: from the handshake, or after an upgrade. */
 void session_attach(struct session *s, struct websocket *ws);
-extern const struct websocket_ops session_ws_ops;
+extern const struct websocket_ops session_ws_ops; /* without limits */
 
 /* polling.c */
 void polling_request(struct session *s, struct http_request *r);
 void polling_flush(struct session *s);
+/* Keeps a frame until there is a GET; true when there is one. */
+bool polling_keep(struct session *s, struct bytes *frame);
 /* Answers the parked GET, if any, with one packet, which is a digit. */
 void polling_release(struct session *s, char packet);
 void polling_drop_post(struct session *s);
@@ -119,6 +160,7 @@ void polling_send(struct session *s, struct http_request *r, struct str body,
 /* upgrade.c */
 void upgrade_request(struct session *s, struct http_request *r,
                      struct str headers);
+extern const struct websocket_ops upgrade_ws_ops; /* without limits */
 /* The session is ending: so does its upgrade. */
 void upgrade_cancel(struct session *s);
 

@@ -28,13 +28,14 @@ static void upgrade_done(struct upgrade *u)
 {
     timer_stop(&u->deadline);
     timer_stop(&u->release);
-    u->session->upgrade = NULL;
+    u->session->extra->upgrade = NULL;
+    session_settle(u->session);
     mem_free(u);
 }
 
 void upgrade_cancel(struct session *s)
 {
-    struct upgrade *u = s->upgrade;
+    struct upgrade *u = s->extra ? s->extra->upgrade : NULL;
     if (!u)
         return;
     struct websocket *ws = u->ws;
@@ -93,20 +94,19 @@ static void on_close(void *owner, bool clean)
     upgrade_done(owner);
 }
 
-static const struct websocket_ops upgrade_ops = {.on_message = on_message,
-                                                 .on_close = on_close};
-
-/* Accepts and closes: how a WebSocket is refused that came too late. */
-static const struct websocket_ops no_ops = {0};
+const struct websocket_ops upgrade_ws_ops = {.on_message = on_message,
+                                             .on_close = on_close};
 
 void upgrade_request(struct session *s, struct http_request *r,
                      struct str headers)
 {
     struct engine *e = s->engine;
-    bool refused = s->upgrade || s->ws || s->state != SESSION_OPEN;
+    bool refused =
+        s->ws || s->state != SESSION_OPEN || (s->extra && s->extra->upgrade);
     bool b64 = engine_asks_base64(r); /* while there is a request */
+    /* Accepted and closed: how a WebSocket is refused that comes too late. */
     struct websocket *ws = websocket_accept(
-        r, headers, &e->ws_limits, refused ? &no_ops : &upgrade_ops, NULL);
+        r, headers, refused ? &e->no_ops : &e->upgrade_ops, NULL);
     if (refused) {
         websocket_close(ws, 0);
         return;
@@ -118,6 +118,6 @@ void upgrade_request(struct session *s, struct http_request *r,
     timer_init(&u->deadline, on_deadline);
     timer_init(&u->release, on_release);
     loop_timer(e->loop, &u->deadline, e->settings.upgrade_timeout_ms);
-    websocket_set_owner(ws, &upgrade_ops, u);
-    s->upgrade = u;
+    websocket_set_owner(ws, &e->upgrade_ops, u);
+    session_extra(s)->upgrade = u;
 }

@@ -4,8 +4,9 @@
  *                                   \--body--> on_body --^
  *
  * While a request is open (parked, or its body unread) the parser is paused and
- * later input waits in `pending`. The request object exists only from its first
- * byte to its end, so an idle connection is the struct and its stream. */
+ * later input waits in `pending`. Request, parser and input exist only from a
+ * request's first byte to its end (struct work), so an idle connection is the
+ * small struct and its stream. */
 #include <assert.h>
 #include <stdio.h>
 #include <time.h>
@@ -14,6 +15,7 @@
 
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "common/slab.h"
 #include "server/http/http.h"
 #include "server/http/http_query.h"
 
@@ -47,22 +49,29 @@ struct http_request {
     struct header header[HEADERS_MAX]; /* set as far as they are in use */
 };
 
-struct http_conn {
-    struct list link;
-    struct http_server *server;
-    struct stream *stream;
+/* What a connection needs while there is a request, or a part of one. */
+struct work {
+    struct http_conn *conn;
     http_parser parser;
     struct http_request *req;
     struct buf pending;
-    struct timer deadline;
-    struct loop_task task; /* go on with pending input; free when closed */
-    struct str rest;       /* input behind an upgrade request */
+    struct str rest; /* input behind an upgrade request */
     /* Where a value must go on in the parser's present input: on another line
      * would be folding. */
     const char *value_end;
     bool value_cut; /* the input before ended inside a value */
-    bool closed, close_after, parsing, body_done, keep_alive;
+    bool parsing, body_done, keep_alive;
     unsigned refused; /* status to answer after the parser stopped */
+};
+
+struct http_conn {
+    struct list link;
+    struct http_server *server;
+    struct stream *stream;
+    struct work *work; /* NULL between requests */
+    struct timer deadline;
+    bool closed, close_after;
+    bool dirty; /* go_on will run */
 };
 
 struct route {
@@ -85,7 +94,7 @@ static http_parser_settings callbacks;
 
 static struct http_conn *conn_of(http_parser *p)
 {
-    return container_of(p, struct http_conn, parser);
+    return container_of(p, struct work, parser)->conn;
 }
 
 /* ---- life of a connection ------------------------------------------------ */
@@ -98,11 +107,46 @@ static void request_free(struct http_request *r)
     mem_free(r);
 }
 
-static void conn_destroy(struct loop_task *t)
+static struct work *work_of(struct http_conn *c)
 {
-    struct http_conn *c = container_of(t, struct http_conn, task);
-    buf_fini(&c->pending);
-    mem_free(c);
+    struct work *w = c->work;
+    if (w)
+        return w;
+    w = c->work = mem_zalloc(sizeof(*w));
+    w->conn = c;
+    w->body_done = true;
+    http_parser_init(&w->parser, HTTP_REQUEST);
+    buf_init(&w->pending, PENDING_MAX);
+    return w;
+}
+
+static void work_free(struct http_conn *c)
+{
+    if (!c->work)
+        return;
+    buf_fini(&c->work->pending);
+    mem_free(c->work);
+    c->work = NULL;
+}
+
+/* Between requests: the parser would start anew in any case. */
+static void rest_if_idle(struct http_conn *c)
+{
+    const struct work *w = c->work;
+    if (w && !w->req && !w->parsing && w->body_done && w->pending.len == 0 &&
+        !c->closed)
+        work_free(c);
+}
+
+static struct http_request *request_of(const struct http_conn *c)
+{
+    return c->work ? c->work->req : NULL;
+}
+
+static void conn_destroy(void *arg)
+{
+    work_free(arg);
+    slab_free(arg, sizeof(struct http_conn));
 }
 
 /* The stream has gone elsewhere or is closing; the rest dies after the turn. */
@@ -113,13 +157,12 @@ static void conn_end(struct http_conn *c)
     c->closed = true;
     list_remove(&c->link);
     timer_stop(&c->deadline);
-    struct http_request *r = c->req;
-    c->req = NULL;
-    if (r)
+    struct http_request *r = request_of(c);
+    if (r) {
+        c->work->req = NULL;
         request_free(r);
-    loop_cancel(&c->task);
-    c->task.run = conn_destroy;
-    loop_reap(c->server->loop, &c->task);
+    }
+    loop_bury(c->server->loop, conn_destroy, c);
 }
 
 static void conn_close(struct http_conn *c)
@@ -147,7 +190,7 @@ static void conn_refuse(struct http_conn *c, unsigned status)
 
 static void abort_request(struct http_conn *c)
 {
-    struct http_request *r = c->req;
+    struct http_request *r = request_of(c);
     if (r && r->dispatched && r->ops)
         r->ops->on_abort(r, r->owner, HTTP_GONE);
 }
@@ -155,7 +198,7 @@ static void abort_request(struct http_conn *c)
 static void on_deadline(struct timer *t)
 {
     struct http_conn *c = container_of(t, struct http_conn, deadline);
-    if (!c->req && buf_str(&c->pending).len == 0) {
+    if (!request_of(c) && (!c->work || c->work->pending.len == 0)) {
         conn_close(c);
         return;
     }
@@ -173,7 +216,7 @@ static void arm(struct http_conn *c, uint32_t ms)
 
 static int refuse_in_parser(struct http_conn *c, unsigned status)
 {
-    c->refused = status;
+    c->work->refused = status;
     return -1;
 }
 
@@ -181,14 +224,14 @@ static int on_message_begin(http_parser *p)
 {
     struct http_conn *c = conn_of(p);
     const struct http_limits *lim = &c->server->limits;
-    assert(!c->req);
+    assert(!c->work->req);
     struct http_request *r = mem_alloc(sizeof(*r));
     memset(r, 0, offsetof(struct http_request, header));
     r->conn = c;
     buf_init(&r->head, lim->header_bytes);
     buf_init(&r->decoded, 4 * (size_t)lim->request_line_bytes);
-    c->req = r;
-    c->body_done = false;
+    c->work->req = r;
+    c->work->body_done = false;
     p->upgrade = 0; /* the request before may have asked for it in vain */
     arm(c, lim->header_timeout_ms);
     return 0;
@@ -197,7 +240,7 @@ static int on_message_begin(http_parser *p)
 static int on_url(http_parser *p, const char *at, size_t len)
 {
     struct http_conn *c = conn_of(p);
-    struct http_request *r = c->req;
+    struct http_request *r = c->work->req;
     if (r->target_len + len > c->server->limits.request_line_bytes)
         return refuse_in_parser(c, 431);
     buf_add(&r->head, (struct str){at, len});
@@ -208,7 +251,7 @@ static int on_url(http_parser *p, const char *at, size_t len)
 static int on_header_field(http_parser *p, const char *at, size_t len)
 {
     struct http_conn *c = conn_of(p);
-    struct http_request *r = c->req;
+    struct http_request *r = c->work->req;
     if (r->n_headers == 0 || r->last_was_value) {
         uint32_t max = c->server->limits.header_count;
         if (r->n_headers >= HEADERS_MAX || r->n_headers >= max)
@@ -225,15 +268,15 @@ static int on_header_field(http_parser *p, const char *at, size_t len)
 static int on_header_value(http_parser *p, const char *at, size_t len)
 {
     struct http_conn *c = conn_of(p);
-    struct http_request *r = c->req;
+    struct http_request *r = c->work->req;
     struct header *h = &r->header[r->n_headers - 1];
     if (!r->last_was_value) {
         h->value_at = (uint32_t)r->head.len;
         r->last_was_value = true;
-    } else if (at != c->value_end) {
+    } else if (at != c->work->value_end) {
         return refuse_in_parser(c, 400); /* folded over lines: obsolete */
     }
-    c->value_end = at + len;
+    c->work->value_end = at + len;
     h->value_len += (uint32_t)len;
     buf_add(&r->head, (struct str){at, len});
     return r->head.full ? refuse_in_parser(c, 431) : 0;
@@ -267,7 +310,7 @@ static void not_found(void *arg, struct http_request *r)
 
 static void dispatch(struct http_conn *c)
 {
-    struct http_request *r = c->req;
+    struct http_request *r = c->work->req;
     const struct route *rt = route_find(r);
     r->dispatched = true;
     timer_stop(&c->deadline);
@@ -327,10 +370,10 @@ static bool announces_body(const http_parser *p)
 static int on_headers_complete(http_parser *p)
 {
     struct http_conn *c = conn_of(p);
-    struct http_request *r = c->req;
+    struct http_request *r = c->work->req;
     if (head_is_bad(p, r))
         return refuse_in_parser(c, 400);
-    c->keep_alive = http_should_keep_alive(p) && !c->server->draining;
+    c->work->keep_alive = http_should_keep_alive(p) && !c->server->draining;
     struct str up;
     if (!http_header(r, STR("upgrade"), &up) || !http_is_upgrade(r))
         p->upgrade = 0;
@@ -345,7 +388,7 @@ static int on_headers_complete(http_parser *p)
     dispatch(c);
     if (c->closed)
         return -1;
-    if (c->req && c->req->ops && c->req->ops->on_body)
+    if (c->work->req && c->work->req->ops && c->work->req->ops->on_body)
         arm(c, c->server->limits.body_timeout_ms);
     return 0;
 }
@@ -353,7 +396,7 @@ static int on_headers_complete(http_parser *p)
 static int on_body(http_parser *p, const char *at, size_t len)
 {
     struct http_conn *c = conn_of(p);
-    struct http_request *r = c->req;
+    struct http_request *r = c->work->req;
     if (c->closed)
         return -1;
     if (!r || !r->ops || !r->ops->on_body)
@@ -369,10 +412,10 @@ static int on_body(http_parser *p, const char *at, size_t len)
 static int on_message_complete(http_parser *p)
 {
     struct http_conn *c = conn_of(p);
-    c->body_done = true;
+    c->work->body_done = true;
     if (c->closed)
         return -1;
-    struct http_request *r = c->req;
+    struct http_request *r = c->work->req;
     if (p->upgrade)
         return 0; /* dispatched by feed, which knows where the head ends */
     if (r && !r->dispatched) {
@@ -385,9 +428,9 @@ static int on_message_complete(http_parser *p)
     }
     if (c->closed)
         return -1;
-    if (c->req || stream_queued(c->stream) >= UNREAD_MAX)
+    if (c->work->req || stream_queued(c->stream) >= UNREAD_MAX)
         http_parser_pause(p, 1);
-    if (!c->req)
+    if (!c->work->req)
         arm(c, c->server->limits.idle_timeout_ms);
     return 0;
 }
@@ -396,8 +439,8 @@ static int on_message_complete(http_parser *p)
 
 static void keep_pending(struct http_conn *c, struct str data)
 {
-    buf_add(&c->pending, data);
-    if (c->pending.full) {
+    buf_add(&c->work->pending, data);
+    if (c->work->pending.full) {
         /* More than a well-behaved peer pipelines. */
         abort_request(c);
         if (!c->closed)
@@ -405,48 +448,60 @@ static void keep_pending(struct http_conn *c, struct str data)
     }
 }
 
+static void go_on(void *arg);
+
+/* At the end of the turn. */
+static void go_on_later(struct http_conn *c)
+{
+    if (!c->dirty)
+        loop_call(c->server->loop, go_on, c);
+    c->dirty = true;
+}
+
 /* The request before is still open, or its answers are not being read. */
 static bool must_wait(struct http_conn *c)
 {
-    if (c->req)
-        return c->req->dispatched && c->body_done;
+    if (c->work->req)
+        return c->work->req->dispatched && c->work->body_done;
     if (stream_queued(c->stream) < UNREAD_MAX)
         return false;
     stream_pause(c->stream, true);
-    loop_flush(c->server->loop, &c->task);
+    go_on_later(c);
     return true;
 }
 
 static void feed(struct http_conn *c, struct str data)
 {
-    c->parsing = true;
+    struct work *w = work_of(c);
+    w->parsing = true;
     while (data.len > 0 && !c->closed) {
         if (must_wait(c)) {
             keep_pending(c, data);
             break;
         }
-        http_parser_pause(&c->parser, 0);
-        c->value_end = c->value_cut ? data.p : NULL;
+        http_parser_pause(&w->parser, 0);
+        w->value_end = w->value_cut ? data.p : NULL;
         size_t n =
-            http_parser_execute(&c->parser, &callbacks, data.p, data.len);
+            http_parser_execute(&w->parser, &callbacks, data.p, data.len);
         if (c->closed)
             break;
-        enum http_errno e = HTTP_PARSER_ERRNO(&c->parser);
+        enum http_errno e = HTTP_PARSER_ERRNO(&w->parser);
         if (e != HPE_OK && e != HPE_PAUSED) {
             abort_request(c);
             if (!c->closed)
-                conn_refuse(c, c->refused ? c->refused : 400);
+                conn_refuse(c, w->refused ? w->refused : 400);
             break;
         }
-        c->value_cut = c->value_end == data.p + n;
+        w->value_cut = w->value_end == data.p + n;
         data = str_from(data, n);
-        if (c->parser.upgrade && c->req && !c->req->dispatched) {
-            c->rest = data;
+        if (w->parser.upgrade && w->req && !w->req->dispatched) {
+            w->rest = data;
             dispatch(c);
-            c->rest = STR(""); /* a request that is parked keeps it pending */
+            w->rest = STR(""); /* a request that is parked keeps it pending */
         }
     }
-    c->parsing = false;
+    w->parsing = false;
+    rest_if_idle(c);
 }
 
 static void on_data(struct stream *s, void *owner, struct str data)
@@ -474,20 +529,23 @@ static void on_drain(struct stream *s, void *owner)
 {
     (void)s;
     struct http_conn *c = owner;
-    loop_flush(c->server->loop, &c->task);
+    go_on_later(c);
 }
 
 static const struct stream_ops conn_stream_ops = {
     .on_data = on_data, .on_end = on_end, .on_drain = on_drain};
 
-static void go_on(struct loop_task *t)
+static void go_on(void *arg)
 {
-    struct http_conn *c = container_of(t, struct http_conn, task);
-    if (stream_blocked(c->stream))
+    struct http_conn *c = arg;
+    c->dirty = false;
+    if (c->closed || stream_blocked(c->stream))
         return; /* on_drain comes back here */
     stream_pause(c->stream, false);
-    struct buf waiting = c->pending;
-    buf_init(&c->pending, PENDING_MAX);
+    if (!c->work)
+        return;
+    struct buf waiting = c->work->pending;
+    buf_init(&c->work->pending, PENDING_MAX);
     feed(c, buf_str(&waiting));
     buf_fini(&waiting);
 }
@@ -535,20 +593,17 @@ void http_server_drain(struct http_server *s)
         struct http_conn *c = container_of(n, struct http_conn, link);
         n = n->next;
         c->close_after = true;
-        if (!c->req)
+        if (!request_of(c))
             conn_close(c);
     }
 }
 
 void http_server_accept(struct http_server *s, struct stream *st)
 {
-    struct http_conn *c = mem_zalloc(sizeof(*c));
+    struct http_conn *c = slab_alloc(sizeof(*c));
     c->server = s;
     c->stream = st;
-    http_parser_init(&c->parser, HTTP_REQUEST);
-    buf_init(&c->pending, PENDING_MAX);
     timer_init(&c->deadline, on_deadline);
-    loop_task_init(&c->task, go_on);
     list_insert(&s->conns, &c->link);
     stream_set_owner(st, &conn_stream_ops, c);
     arm(c, s->limits.header_timeout_ms);
@@ -565,7 +620,7 @@ void http_route(struct http_server *s, struct str path, bool prefix,
 
 enum http_verb http_verb(const struct http_request *r)
 {
-    switch (r->conn->parser.method) {
+    switch (r->conn->work->parser.method) {
     case HTTP_GET:
         return VERB_GET;
     case HTTP_HEAD:
@@ -659,7 +714,7 @@ void http_read_body(struct http_request *r, const struct http_request_ops *ops,
         ops->on_body(r, owner, STR(""));
         return;
     }
-    http_parser *p = &r->conn->parser;
+    http_parser *p = &r->conn->work->parser;
     if (p->content_length != UINT64_MAX && p->content_length > max) {
         r->conn->close_after = true;
         ops->on_abort(r, owner, HTTP_TOO_LARGE);
@@ -684,9 +739,9 @@ void http_park(struct http_request *r, const struct http_request_ops *ops,
 /* The request is over and its connection goes on with the next one. */
 static void request_done(struct http_conn *c, bool close)
 {
-    struct http_request *r = c->req;
-    bool body_left = r->wants_body && !c->body_done;
-    c->req = NULL;
+    struct http_request *r = c->work->req;
+    bool body_left = r->wants_body && !c->work->body_done;
+    c->work->req = NULL;
     request_free(r);
     if (close || body_left) {
         /* An unread body is not worth reading: close, gently. */
@@ -694,8 +749,9 @@ static void request_done(struct http_conn *c, bool close)
         return;
     }
     arm(c, c->server->limits.idle_timeout_ms);
-    if (!c->parsing && c->pending.len > 0)
-        loop_flush(c->server->loop, &c->task);
+    if (!c->work->parsing && c->work->pending.len > 0)
+        go_on_later(c);
+    rest_if_idle(c);
 }
 
 static struct str http_date(void)
@@ -717,8 +773,9 @@ void http_respond(struct http_request *r, const struct http_response *resp)
 {
     struct http_conn *c = r->conn;
     bool head = http_verb(r) == VERB_HEAD;
-    bool body_left = r->wants_body && !c->body_done;
-    bool close = resp->close || c->close_after || !c->keep_alive || body_left;
+    bool body_left = r->wants_body && !c->work->body_done;
+    bool close =
+        resp->close || c->close_after || !c->work->keep_alive || body_left;
     struct buf out;
     buf_init(&out, resp->body.len + resp->headers.len + resp->extra.len + 512);
     buf_space(&out, out.max < RESPONSE_BYTES ? out.max : RESPONSE_BYTES);
@@ -773,7 +830,7 @@ struct stream *http_take_stream(struct http_request *r, struct str *rest)
 {
     struct http_conn *c = r->conn;
     struct stream *s = c->stream;
-    *rest = c->rest.len ? c->rest : buf_str(&c->pending);
+    *rest = c->work->rest.len ? c->work->rest : buf_str(&c->work->pending);
     conn_end(c);
     return s;
 }

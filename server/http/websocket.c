@@ -8,6 +8,7 @@
 #include "common/mem.h"
 #include "common/metrics.h"
 #include "common/sha1.h"
+#include "common/slab.h"
 #include "common/utf8.h"
 #include "server/http/deflate.h"
 #include "server/http/extension.h"
@@ -25,7 +26,7 @@ enum {
 };
 
 /* What receiving needs: borrowed from the pool while bytes of a message or of a
- * frame are under way. */
+ * frame are under way, or something is put aside. */
 struct rx {
     struct rx *next;
     wslay_frame_context_ptr frames;
@@ -34,6 +35,10 @@ struct rx {
     uint64_t frame_left; /* payload of the present frame still to come */
     uint64_t frame_raw;  /* size of the present frame, header included */
     struct buf message;
+    /* Either input that came with the handshake, in the turn of that; or later
+     * the answer to the latest ping, while output is blocked. */
+    struct bytes *aside;
+    bool early; /* `aside` is input */
     uint32_t fragments;
     uint32_t utf8;
     uint8_t opcode; /* of the message under way; 0 = none */
@@ -45,14 +50,9 @@ struct rx {
 
 struct websocket {
     struct stream *stream;
-    const struct websocket_limits *limits;
     const struct websocket_ops *ops;
     void *owner;
     struct rx *rx;
-    struct bytes *pong; /* answer to the latest ping, while output is blocked */
-    struct loop_task task;
-    struct loop *loop;
-    struct bytes *early; /* input that came with the handshake */
     uint8_t window_bits; /* of permessage-deflate; 0 = not agreed on */
     bool closed;
 };
@@ -97,6 +97,7 @@ static void rx_free(struct rx *rx)
 {
     wslay_frame_context_free(rx->frames);
     buf_fini(&rx->message);
+    bytes_unref(rx->aside);
     mem_free(rx);
 }
 
@@ -116,27 +117,23 @@ static void rx_put(struct rx *rx)
 
 static bool rx_idle(const struct rx *rx)
 {
-    return rx->raw == 0 && !rx->in_frame && rx->opcode == 0;
+    return rx->raw == 0 && !rx->in_frame && rx->opcode == 0 && !rx->aside;
 }
 
 /* ---- closing ------------------------------------------------------------- */
 
-static void ws_destroy(struct loop_task *t)
+static void ws_destroy(void *arg)
 {
-    struct websocket *ws = container_of(t, struct websocket, task);
+    struct websocket *ws = arg;
     if (ws->rx)
         rx_free(ws->rx);
-    bytes_unref(ws->pong);
-    bytes_unref(ws->early);
-    mem_free(ws);
+    slab_free(ws, sizeof(*ws));
 }
 
 static void ws_end(struct websocket *ws)
 {
     ws->closed = true;
-    loop_cancel(&ws->task);
-    ws->task.run = ws_destroy;
-    loop_reap(ws->loop, &ws->task);
+    loop_bury(stream_loop(ws->stream), ws_destroy, ws);
 }
 
 /* `payload` is a close frame's: a code and perhaps a reason, or nothing. */
@@ -227,7 +224,7 @@ static void compress_frame(struct bytes *frame)
 static struct bytes *frame_for(const struct websocket *ws, struct bytes *frame)
 {
     size_t len = bytes_body(frame).len;
-    if (len < ws->limits->deflate_bytes ||
+    if (ws->window_bits == 0 || len < ws->ops->limits->deflate_bytes ||
         (ws->window_bits < 15 && len > (size_t)1 << ws->window_bits))
         return frame;
     if (!frame->deflated && !frame->dense)
@@ -266,7 +263,7 @@ void websocket_set_owner(struct websocket *ws, const struct websocket_ops *ops,
 
 /* ---- control frames ------------------------------------------------------ */
 
-static void answer_ping(struct websocket *ws, struct str payload)
+static void answer_ping(struct websocket *ws, struct rx *rx, struct str payload)
 {
     char frame[2 + CONTROL_MAX] = {(char)0x8a, (char)payload.len};
     memcpy(frame + 2, payload.p, payload.len);
@@ -278,8 +275,8 @@ static void answer_ping(struct websocket *ws, struct str payload)
     }
     /* A peer that pings without reading gets one answer, to its latest ping,
      * once it reads (RFC 6455 section 5.5.3 allows that). */
-    bytes_unref(ws->pong);
-    ws->pong = b;
+    bytes_unref(rx->aside);
+    rx->aside = b;
 }
 
 static bool close_code_valid(unsigned code)
@@ -305,10 +302,11 @@ static void on_close_frame(struct websocket *ws, struct str payload)
     }
 }
 
-static void on_control(struct websocket *ws, uint8_t opcode, struct str payload)
+static void on_control(struct websocket *ws, struct rx *rx, uint8_t opcode)
 {
+    struct str payload = {rx->control, rx->control_len};
     if (opcode == WSLAY_PING)
-        answer_ping(ws, payload);
+        answer_ping(ws, rx, payload);
     else if (opcode == WSLAY_CONNECTION_CLOSE)
         on_close_frame(ws, payload);
 }
@@ -342,8 +340,8 @@ static unsigned frame_begin(struct websocket *ws, struct rx *rx,
         rx->utf8 = 0;
         rx->fragments = 0;
     }
-    if (++rx->fragments > ws->limits->fragments ||
-        len > ws->limits->message_bytes - rx->message.len)
+    if (++rx->fragments > ws->ops->limits->fragments ||
+        len > ws->ops->limits->message_bytes - rx->message.len)
         return CODE_TOO_BIG;
     return 0;
 }
@@ -352,7 +350,7 @@ static void inflate_and_deliver(struct websocket *ws, struct str data,
                                 bool binary)
 {
     struct buf plain;
-    buf_init(&plain, ws->limits->message_bytes);
+    buf_init(&plain, ws->ops->limits->message_bytes);
     int rc = inflate_message(data, &plain);
     if (rc < 0)
         end_by_peer(ws, rc == ERR_LIMIT ? CODE_TOO_BIG : CODE_UTF8);
@@ -424,7 +422,7 @@ static void frame_chunk(struct websocket *ws, struct rx *rx,
     memcpy(rx->control + rx->control_len, chunk.p, chunk.len);
     rx->control_len = (uint8_t)(rx->control_len + chunk.len);
     if (done)
-        on_control(ws, f->opcode, (struct str){rx->control, rx->control_len});
+        on_control(ws, rx, f->opcode);
 }
 
 /* Unmasks `masked` into `out`; returns all its bytes, ORed eight side by side.
@@ -466,8 +464,9 @@ static size_t quick_head(const struct websocket *ws, struct str data,
         if (*len < 126 || *len > QUICK_MAX)
             return 0;
     }
-    return *len > ws->limits->message_bytes || data.len < head + *len ? 0
-                                                                      : head;
+    return *len > ws->ops->limits->message_bytes || data.len < head + *len
+               ? 0
+               : head;
 }
 
 /* One such frame, without wslay; returns what follows it. */
@@ -498,14 +497,23 @@ static bool declares_too_much(const struct websocket *ws, struct str data)
     uint64_t len = 0;
     for (size_t i = 2; i < end && end <= data.len; i++)
         len = len << 8 | p[i];
-    return len > ws->limits->message_bytes;
+    return len > ws->ops->limits->message_bytes;
+}
+
+static void rest_if_idle(struct websocket *ws)
+{
+    struct rx *rx = ws->rx;
+    if (ws->closed || !rx || !rx_idle(rx))
+        return;
+    ws->rx = NULL;
+    rx_put(rx);
 }
 
 /* Anything else, and all that is wrong. */
 static void receive_by_wslay(struct websocket *ws, struct str data)
 {
     if (!ws->rx)
-        ws->rx = rx_get(ws->limits);
+        ws->rx = rx_get(ws->ops->limits);
     struct rx *rx = ws->rx;
     if (rx->raw == 0 && declares_too_much(ws, data)) {
         end_by_peer(ws, CODE_TOO_BIG);
@@ -524,10 +532,7 @@ static void receive_by_wslay(struct websocket *ws, struct str data)
         }
         frame_chunk(ws, rx, &f);
     }
-    if (!ws->closed && rx_idle(rx)) {
-        ws->rx = NULL;
-        rx_put(rx);
-    }
+    rest_if_idle(ws);
 }
 
 /* Nearly all that clients send is small messages, each in a frame of its own
@@ -541,23 +546,24 @@ static void receive(struct websocket *ws, struct str data)
         receive_by_wslay(ws, data);
 }
 
-static void feed_early(struct loop_task *t)
+static void feed_early(void *arg)
 {
-    struct websocket *ws = container_of(t, struct websocket, task);
-    struct bytes *early = ws->early;
-    ws->early = NULL;
-    receive(ws, bytes_str(early));
-    bytes_unref(early);
+    struct websocket *ws = arg;
+    struct rx *rx = ws->rx;
+    if (ws->closed || !rx || !rx->early)
+        return;
+    struct bytes *input = rx->aside;
+    rx->aside = NULL;
+    rx->early = false;
+    receive(ws, bytes_str(input));
+    bytes_unref(input);
 }
 
 static void on_data(struct stream *s, void *owner, struct str data)
 {
     (void)s;
     struct websocket *ws = owner;
-    if (ws->early) {
-        loop_cancel(&ws->task);
-        feed_early(&ws->task);
-    }
+    feed_early(ws);
     if (!ws->closed)
         receive(ws, data);
 }
@@ -576,10 +582,12 @@ static void on_end(struct stream *s, void *owner, int error)
 static void on_drain(struct stream *s, void *owner)
 {
     struct websocket *ws = owner;
-    if (ws->pong) {
-        stream_send(s, ws->pong);
-        bytes_unref(ws->pong);
-        ws->pong = NULL;
+    struct rx *rx = ws->rx;
+    if (rx && rx->aside && !rx->early) {
+        stream_send(s, rx->aside);
+        bytes_unref(rx->aside);
+        rx->aside = NULL;
+        rest_if_idle(ws);
     }
     if (ws->ops->on_drain)
         ws->ops->on_drain(ws->owner);
@@ -688,7 +696,6 @@ static void accept_key(struct str key, struct buf *out)
 }
 
 struct websocket *websocket_accept(struct http_request *r, struct str headers,
-                                   const struct websocket_limits *limits,
                                    const struct websocket_ops *ops, void *owner)
 {
     struct str key = STR(""), offered, protocol;
@@ -708,18 +715,15 @@ struct websocket *websocket_accept(struct http_request *r, struct str headers,
         buf_add(&out, protocol);
         buf_add(&out, STR("\r\n"));
     }
-    if (read_offers(r, limits, &terms) == 0)
+    if (read_offers(r, ops->limits, &terms) == 0)
         extension_answer(&terms, &out);
     buf_add(&out, headers);
     buf_add(&out, STR("\r\n"));
 
-    struct websocket *ws = mem_zalloc(sizeof(*ws));
-    ws->limits = limits;
+    struct websocket *ws = slab_alloc(sizeof(*ws));
     ws->window_bits = terms.window_bits;
     ws->ops = ops;
     ws->owner = owner;
-    ws->loop = http_loop(r);
-    loop_task_init(&ws->task, feed_early);
     struct str rest;
     ws->stream = http_take_stream(r, &rest);
     stream_set_owner(ws->stream, &ws_stream_ops, ws);
@@ -727,8 +731,10 @@ struct websocket *websocket_accept(struct http_request *r, struct str headers,
     stream_send(ws->stream, b);
     bytes_unref(b);
     if (rest.len > 0) {
-        ws->early = bytes_new(rest);
-        loop_flush(ws->loop, &ws->task);
+        ws->rx = rx_get(ops->limits);
+        ws->rx->aside = bytes_new(rest);
+        ws->rx->early = true;
+        loop_call(stream_loop(ws->stream), feed_early, ws);
     }
     return ws;
 }

@@ -24,6 +24,7 @@ struct websocket_limits {
 };
 
 struct websocket_ops {
+    const struct websocket_limits *limits; /* must outlive the connection */
     /* A whole message; borrowed. */
     void (*on_message)(void *owner, struct str data, bool binary);
     /* `clean`: the peer closed or left; otherwise it broke the protocol or a
@@ -40,10 +41,9 @@ int websocket_check(const struct http_request *r,
                     const struct websocket_limits *limits, struct str *why,
                     bool *versions);
 /* Accepts a checked handshake: sends 101 with `headers` (whole lines) at its
- * end, and ends the request. `limits` must outlive it. Messages come from the
- * next event on, not from inside this call. */
+ * end, and ends the request. Messages come from the next event on, not from
+ * inside this call. */
 struct websocket *websocket_accept(struct http_request *r, struct str headers,
-                                   const struct websocket_limits *limits,
                                    const struct websocket_ops *ops,
                                    void *owner);
 /* Gives the connection to another owner. */

@@ -76,7 +76,7 @@ struct sio_ack *sio_ack_take(struct sio_event *e)
     } else if (e->socket->state != SOCKET_GONE) {
         a->socket = e->socket;
         a->id = e->ack;
-        list_insert(&e->socket->owed, &a->link);
+        list_insert(&socket_extra(e->socket)->owed, &a->link);
     }
     e->ack = PACKET_NO_ACK;
     e->asked = NULL;
@@ -90,6 +90,8 @@ void sio_ack_drop(struct sio_ack *a)
     if (a->asked)
         adapter_answered(a->asked);
     list_remove(&a->link);
+    if (a->socket)
+        socket_settle(a->socket);
     mem_free(a);
 }
 

@@ -15,7 +15,7 @@ struct sio_broadcast sio_all(struct sio_namespace *ns)
 struct sio_broadcast sio_others(struct sio_socket *s)
 {
     struct sio_broadcast b = {.ns = s->ns};
-    sio_except(&b, sio_from_str(s->member.id));
+    sio_except(&b, sio_from_str(member_id(&s->member)));
     return b;
 }
 
@@ -152,7 +152,7 @@ int sio_presence_set(struct sio_socket *s, struct sio_str group,
         rc = SIO_ERR_ARG;
     if (rc == 0)
         rc = adapter_presence_set(s->ns->adapter, str_from_sio(group),
-                                  s->member.id, buf_str(&p.json));
+                                  member_id(&s->member), buf_str(&p.json));
     pack_fini(&p);
     return rc == ERR_PROTO ? SIO_ERR_ARG : rc;
 }
@@ -161,7 +161,7 @@ void sio_presence_clear(struct sio_socket *s, struct sio_str group)
 {
     if (s->state != SOCKET_GONE)
         adapter_presence_clear(s->ns->adapter, str_from_sio(group),
-                               s->member.id);
+                               member_id(&s->member));
 }
 
 size_t sio_presence_count(struct sio_namespace *ns, struct sio_str group)

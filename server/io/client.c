@@ -12,9 +12,11 @@
 #include "server/io/recovery.h"
 #include "server/io/socket.h"
 
-/* A state error, in the official words; a packet that cannot be decoded leaves
+/* The official words for a state error; a packet that cannot be decoded leaves
  * the session's own "forced close". */
-static const char state_error[] = "forced server close";
+static const char forced_close[] = "forced server close";
+
+static void on_connect_timeout(struct timer *t);
 
 static void partial_free(struct client_partial *p)
 {
@@ -26,60 +28,95 @@ static void partial_free(struct client_partial *p)
     mem_free(p);
 }
 
-static void client_destroy(struct loop_task *t)
+struct client_extra *client_extra(struct client *c)
 {
-    struct client *c = container_of(t, struct client, task);
-    handshake_fini(c);
-    mem_free(c);
+    if (!c->extra) {
+        c->extra = mem_zalloc(sizeof(*c->extra));
+        c->extra->client = c;
+        timer_init(&c->extra->connect, on_connect_timeout);
+    }
+    return c->extra;
 }
 
-/* Closes the connection; `reason` when it is not the session's to give. */
-static void fail(struct client *c, const char *reason)
+void client_settle(struct client *c)
 {
-    c->reason = reason;
-    if (c->session)
-        session_close(c->session);
+    struct client_extra *x = c->extra;
+    if (!x || timer_running(&x->connect) || x->address || x->partial)
+        return;
+    c->extra = NULL;
+    mem_free(x);
+}
+
+/* Closes the connection; `state_error`: with that for the reason, which is
+ * otherwise the session's to give. */
+static void fail(struct client *c, bool state_error)
+{
+    c->forced = state_error;
+    if (client_session(c))
+        session_close(client_session(c));
 }
 
 static void bad_packet(struct client *c, int rc)
 {
     metrics_add(rc == ERR_LIMIT ? M_LIMIT_JSON : M_BAD_PACKET, 1);
-    fail(c, NULL);
+    fail(c, false);
 }
 
 static void on_connect_timeout(struct timer *t)
 {
-    fail(container_of(t, struct client, connect), state_error);
+    fail(container_of(t, struct client_extra, connect)->client, true);
 }
 
 void client_joined(struct client *c)
 {
-    timer_stop(&c->connect);
+    if (!c->extra)
+        return;
+    timer_stop(&c->extra->connect);
+    client_settle(c);
+}
+
+/* ---- its sockets: few, as the limit of namespaces says ------------------- */
+
+void client_add(struct client *c, struct sio_socket *s)
+{
+    struct sio_socket **at = &c->sockets;
+    while (*at)
+        at = &(*at)->next_socket;
+    *at = s;
+    c->n_sockets++;
+}
+
+void client_remove(struct client *c, struct sio_socket *s)
+{
+    struct sio_socket **at = &c->sockets;
+    while (*at != s)
+        at = &(*at)->next_socket;
+    *at = s->next_socket;
+    s->next_socket = NULL;
+    c->n_sockets--;
 }
 
 static struct sio_socket *find_socket(const struct client *c, struct str nsp)
 {
-    for (struct list *n = c->sockets.next; n != &c->sockets; n = n->next) {
-        struct sio_socket *s = container_of(n, struct sio_socket, of_client);
-        if (str_eq(s->ns->name, nsp))
-            return s;
-    }
-    return NULL;
+    struct sio_socket *s = c->sockets;
+    while (s && !str_eq(s->ns->name, nsp))
+        s = s->next_socket;
+    return s;
 }
 
 void client_send(struct client *c, const struct parser_out *p)
 {
     struct bytes *frames[OUTBOUND_FRAMES_MAX];
-    size_t n = outbound_encode(c->server->parser, p, frames);
+    size_t n = outbound_encode(client_server(c)->parser, p, frames);
     for (size_t i = 0; i < n; i++) {
-        session_send(c->session, frames[i]);
+        session_send(client_session(c), frames[i]);
         bytes_unref(frames[i]);
     }
 }
 
-bool client_is_old(const struct client *c)
+bool client_is_old(struct client *c)
 {
-    return c->session && session_revision(c->session) == 3;
+    return client_session(c) && session_revision(client_session(c)) == 3;
 }
 
 /* ---- packets by type ----------------------------------------------------- */
@@ -103,14 +140,14 @@ static struct sio_namespace *make_namespace(struct client *c,
                                             const struct json *tape, bool *full)
 {
     struct sio_event e;
-    struct json *none = server_tape_get(c->server);
-    int rc = json_parse(none, STR("{}"), c->server->parser_limits.json);
+    struct json *none = server_tape_get(client_server(c));
+    int rc = json_parse(none, STR("{}"), client_server(c)->parser_limits.json);
     assert(rc == 0);
     event_init_value(&e, h->has_payload ? tape : none);
     struct sio_namespace *ns =
-        dynamic_match(c->server, h->nsp, sio_arg(&e, 0), full);
+        dynamic_match(client_server(c), h->nsp, sio_arg(&e, 0), full);
     event_fini(&e);
-    server_tape_put(c->server);
+    server_tape_put(client_server(c));
     return ns;
 }
 
@@ -119,16 +156,17 @@ static void on_connect(struct client *c, const struct packet_head *h,
 {
     if (s) {
         metrics_add(M_BAD_PACKET, 1);
-        fail(c, state_error); /* connected already */
+        fail(c, true); /* connected already */
         return;
     }
-    struct sio_namespace *ns = server_namespace(c->server, h->nsp);
-    bool dynamic = !ns && !list_empty(&c->server->parents);
-    bool full = c->n_sockets >= c->server->settings.namespaces_per_connection &&
-                (ns || dynamic);
+    struct sio_namespace *ns = server_namespace(client_server(c), h->nsp);
+    bool dynamic = !ns && !list_empty(&client_server(c)->parents);
+    bool full =
+        c->n_sockets >= client_server(c)->settings.namespaces_per_connection &&
+        (ns || dynamic);
     if (dynamic && !full)
         ns = make_namespace(c, h, tape, &full);
-    if (!c->session)
+    if (!client_session(c))
         return; /* whoever was asked has stopped the server */
     if (full) {
         metrics_add(M_LIMIT_NAMESPACES, 1);
@@ -140,10 +178,10 @@ static void on_connect(struct client *c, const struct packet_head *h,
         return;
     }
     struct recovery_session *wanted = recovery_wanted(c, ns, h, tape);
-    if (!c->session)
+    if (!client_session(c))
         return; /* so may those who had to leave for it */
     struct sio_socket *joined = socket_new(c, ns, h->payload, wanted);
-    if (wanted && c->server->settings.recovery_skip_middlewares)
+    if (wanted && client_server(c)->settings.recovery_skip_middlewares)
         socket_connected(joined);
     else
         namespace_admit(ns, joined);
@@ -183,9 +221,9 @@ static int modernize(struct client *c, struct packet_head *h, struct json *tape,
     auth_of(query.p ? query : STR(""), auth);
     h->payload = buf_str(auth);
     h->has_payload = auth->len > 0;
-    return h->has_payload
-               ? json_parse(tape, h->payload, c->server->parser_limits.json)
-               : 0;
+    return h->has_payload ? json_parse(tape, h->payload,
+                                       client_server(c)->parser_limits.json)
+                          : 0;
 }
 
 /* Clients of protocol 3 are connected to "/" without asking. */
@@ -207,7 +245,7 @@ static bool not_connected(struct client *c, const struct sio_socket *s)
     if (s && s->state == SOCKET_CONNECTED)
         return false;
     metrics_add(M_BAD_PACKET, 1);
-    fail(c, state_error);
+    fail(c, true);
     return true;
 }
 
@@ -255,15 +293,16 @@ static void begin_partial(struct client *c, struct str text, uint32_t want)
     p->want = want;
     p->text = bytes_new(text);
     p->bytes = text.len;
-    c->partial = p;
+    client_extra(c)->partial = p;
 }
 
 static void on_packet(struct client *c, struct str message,
                       parser_decode_fn *decode)
 {
     struct parser_in in = {0};
-    struct json *tape = server_tape_get(c->server);
-    int rc = decode(message, &c->server->parser_limits, tape, &in);
+    struct sio_server *srv = client_server(c);
+    struct json *tape = server_tape_get(srv);
+    int rc = decode(message, &srv->parser_limits, tape, &in);
     if (rc < 0)
         bad_packet(c, rc);
     else if (in.head.n_bins > in.bins.n)
@@ -271,48 +310,54 @@ static void on_packet(struct client *c, struct str message,
     else
         route(c, &in.head, tape, in.bins.v);
     parser_in_fini(&in);
-    server_tape_put(c->server);
+    server_tape_put(srv);
+}
+
+static struct client_partial *partial_of(const struct client *c)
+{
+    return c->extra ? c->extra->partial : NULL;
 }
 
 static void on_text(struct client *c, struct str text)
 {
-    if (c->partial)
+    if (partial_of(c))
         bad_packet(c, ERR_PROTO); /* text where an attachment was due */
     else
-        on_packet(c, text, c->server->parser->text);
+        on_packet(c, text, client_server(c)->parser->text);
 }
 
 /* Only the text form has them. The text is parsed again now that all is here,
  * rather than keeping a tape per waiting connection. */
 static void finish_partial(struct client *c)
 {
-    struct client_partial *p = c->partial;
+    struct client_partial *p = c->extra->partial;
+    struct sio_server *srv = client_server(c);
     struct packet_head h;
-    c->partial = NULL;
-    struct json *tape = server_tape_get(c->server);
-    int rc =
-        parser_decode(bytes_str(p->text), &c->server->parser_limits, tape, &h);
+    c->extra->partial = NULL;
+    client_settle(c);
+    struct json *tape = server_tape_get(srv);
+    int rc = parser_decode(bytes_str(p->text), &srv->parser_limits, tape, &h);
     if (rc == 0 && h.has_payload)
         rc = parser_check_bins(tape, p->have);
     if (rc < 0)
         bad_packet(c, rc);
     else
         route(c, &h, tape, p->bins);
-    server_tape_put(c->server);
+    server_tape_put(srv);
     partial_free(p);
 }
 
 static void on_binary(struct client *c, struct str data)
 {
-    struct client_partial *p = c->partial;
+    struct client_partial *p = partial_of(c);
     if (!p) {
-        on_packet(c, data, c->server->parser->binary);
+        on_packet(c, data, client_server(c)->parser->binary);
         return;
     }
     p->bytes += data.len;
-    if (p->bytes > c->server->settings.max_payload_bytes) {
+    if (p->bytes > client_server(c)->settings.max_payload_bytes) {
         metrics_add(M_PAYLOAD_TOO_LARGE, 1);
-        fail(c, NULL);
+        fail(c, false);
         return;
     }
     p->bins[p->have++] = bytes_new(data);
@@ -331,46 +376,52 @@ static void on_message(void *owner, struct str data, bool binary)
 
 /* ---- life ---------------------------------------------------------------- */
 
+static void extra_free(struct client *c)
+{
+    struct client_extra *x = c->extra;
+    if (!x)
+        return;
+    c->extra = NULL;
+    timer_stop(&x->connect);
+    partial_free(x->partial);
+    bytes_unref(x->address);
+    mem_free(x);
+}
+
 static void on_close(void *owner, enum session_reason why)
 {
     struct client *c = owner;
-    const char *reason = c->reason ? c->reason : session_reason_text(why);
-    c->session = NULL;
-    timer_stop(&c->connect);
-    while (!list_empty(&c->sockets))
-        socket_gone(container_of(c->sockets.next, struct sio_socket, of_client),
-                    reason);
-    partial_free(c->partial);
-    c->partial = NULL;
-    loop_reap(c->server->loop, &c->task);
+    const char *reason = c->forced ? forced_close : session_reason_text(why);
+    c->ended = true;
+    if (c->extra)
+        timer_stop(&c->extra->connect);
+    while (c->sockets)
+        socket_gone(c->sockets, reason);
+    extra_free(c);
 }
 
-const struct session_ops client_ops = {
-    .on_open = on_open, .on_message = on_message, .on_close = on_close};
+const struct session_ops client_ops = {.room = sizeof(struct client),
+                                       .on_open = on_open,
+                                       .on_message = on_message,
+                                       .on_close = on_close};
 
-void *client_new(void *server, struct session *s)
+void client_new(void *server, struct session *s)
 {
-    struct client *c = mem_zalloc(sizeof(*c));
-    c->server = server;
-    c->session = s;
+    struct client *c = session_owner(s);
+    (void)server;
     handshake_begin(c);
-    list_init(&c->sockets);
-    timer_init(&c->connect, on_connect_timeout);
-    loop_timer(c->server->loop, &c->connect,
-               c->server->settings.connect_timeout_ms);
-    loop_task_init(&c->task, client_destroy);
-    return c;
+    loop_timer(client_server(c)->loop, &client_extra(c)->connect,
+               client_server(c)->settings.connect_timeout_ms);
 }
 
 void client_disconnect_all(struct client *c)
 {
-    while (!list_empty(&c->sockets)) {
-        struct sio_socket *s =
-            container_of(c->sockets.next, struct sio_socket, of_client);
+    while (c->sockets) {
+        struct sio_socket *s = c->sockets;
         if (s->state == SOCKET_CONNECTED)
             socket_send(s, PACKET_DISCONNECT, PACKET_NO_ACK, STR(""), NULL, 0);
         socket_gone(s, "server namespace disconnect");
     }
-    if (c->session)
-        session_close(c->session);
+    if (client_session(c))
+        session_close(client_session(c));
 }

@@ -14,31 +14,53 @@ struct client_partial {
     struct bytes *bins[PACKET_BINS_MAX];
 };
 
-struct client {
-    struct sio_server *server;
-    struct session *session; /* NULL once it has ended */
-    struct list sockets;     /* in order of CONNECT */
-    uint32_t n_sockets;
-    struct client_partial *partial;
+/* What few connections need, or all but for a short time. */
+struct client_extra {
+    struct client *client;
     struct timer connect;  /* until the first namespace is joined */
-    int64_t issued_ms;     /* when it began, since the epoch */
     struct bytes *address; /* as proxies say, with a NUL; NULL: the peer's */
-    bool secure;           /* a proxy says so */
-    const char *reason;    /* why we are closing; NULL = as the session says */
-    struct loop_task task;
+    struct client_partial *partial;
 };
 
+/* Lives in the session's room, so it goes when that goes. */
+struct client {
+    struct sio_socket *sockets; /* in order of CONNECT, linked by next_socket */
+    struct client_extra *extra; /* NULL: none of it */
+    int64_t issued_ms;          /* when it began, since the epoch */
+    uint32_t n_sockets;
+    bool secure; /* a proxy says so */
+    bool forced; /* we close it for a state error */
+    bool ended;  /* its session has */
+};
+
+/* NULL once it has ended. */
+static inline struct session *client_session(struct client *c)
+{
+    return c->ended ? NULL : session_around(c);
+}
+
+static inline struct sio_server *client_server(struct client *c)
+{
+    return session_arg(session_around(c));
+}
+
 /* The engine's callbacks. */
-void *client_new(void *server, struct session *s);
+void client_new(void *server, struct session *s);
 extern const struct session_ops client_ops;
 
 /* Encodes and queues a packet; the session must be there. */
 void client_send(struct client *c, const struct parser_out *p);
 /* Of protocol 3; false once its session has ended. */
-bool client_is_old(const struct client *c);
+bool client_is_old(struct client *c);
 /* Sends DISCONNECT for every socket and closes the connection. */
 void client_disconnect_all(struct client *c);
 /* A socket has been admitted: the connection may stay. */
 void client_joined(struct client *c);
+void client_add(struct client *c, struct sio_socket *s);
+void client_remove(struct client *c, struct sio_socket *s);
+/* There from now on; given back by client_settle. */
+struct client_extra *client_extra(struct client *c);
+/* Frees what is not needed any more. */
+void client_settle(struct client *c);
 
 #endif

@@ -1,5 +1,5 @@
-/* The session keeps the request's target and header lines as one text, searched
- * when asked. */
+/* The session keeps the request's target and header lines, searched when asked.
+ */
 #include "server/io/handshake.h"
 
 #include <time.h>
@@ -18,36 +18,23 @@ enum {
 
 static struct session *session_of(const struct sio_socket *s)
 {
-    return s->state == SOCKET_GONE ? NULL : s->client->session;
+    return s->state == SOCKET_GONE ? NULL : client_session(s->client);
 }
 
-/* The target; its headers are left in `*rest`. */
-static struct str take_target(struct session *session, struct str *rest)
+/* Behind the target. */
+static struct head headers_of(const struct session *session)
 {
-    struct str target;
-    *rest = session_head(session);
-    str_next(rest, '\n', &target);
-    return target;
-}
-
-static bool next_header(struct str *rest, struct str *name, struct str *value)
-{
-    struct str line;
-    while (str_next(rest, '\n', &line)) {
-        if (!str_next(&line, ':', name) || !line.p)
-            continue;
-        *value = str_trim(line);
-        return true;
-    }
-    return false;
+    struct head head = session_head(session);
+    head_target(&head);
+    return head;
 }
 
 static bool find_header(struct session *session, struct str name,
                         struct str *out)
 {
-    struct str rest, key, value;
-    take_target(session, &rest);
-    while (next_header(&rest, &key, &value)) {
+    struct head rest = headers_of(session);
+    struct str key, value;
+    while (head_next(&rest, &key, &value)) {
         if (!str_ieq(key, name))
             continue;
         *out = value;
@@ -59,8 +46,8 @@ static bool find_header(struct session *session, struct str name,
 /* What follows the '?' of the target; empty when nothing does. */
 static struct str query_of(struct session *session)
 {
-    struct str headers, path;
-    struct str target = take_target(session, &headers);
+    struct head head = session_head(session);
+    struct str path, target = head_target(&head);
     str_next(&target, '?', &path);
     return target.p ? target : STR("");
 }
@@ -69,10 +56,10 @@ static struct str query_of(struct session *session)
 static void join_header(struct session *session, struct str name,
                         struct str between, struct buf *out)
 {
-    struct str rest, key, value;
+    struct head rest = headers_of(session);
+    struct str key, value;
     bool first = true;
-    take_target(session, &rest);
-    while (next_header(&rest, &key, &value)) {
+    while (head_next(&rest, &key, &value)) {
         if (!str_ieq(key, name))
             continue;
         if (!first)
@@ -93,31 +80,26 @@ static int64_t now_ms(void)
 
 void handshake_begin(struct client *c)
 {
-    const struct forwarded *f = &c->server->proxies;
+    const struct forwarded *f = &client_server(c)->proxies;
     struct str proto = STR("");
     c->issued_ms = now_ms();
-    c->secure = c->server->tls != NULL;
-    if (!forwarded_trusts(f, str_of(session_address(c->session))))
+    c->secure = client_server(c)->tls != NULL;
+    if (!forwarded_trusts(f, str_of(session_address(client_session(c)))))
         return;
     struct buf list;
     buf_init(&list, FORWARDED_BYTES);
-    join_header(c->session, STR("x-forwarded-for"), STR(","), &list);
+    join_header(client_session(c), STR("x-forwarded-for"), STR(","), &list);
     struct str client = forwarded_client(f, buf_str(&list));
     if (client.len) {
         struct buf address;
         buf_init(&address, client.len + 1);
         buf_add(&address, client);
         buf_addc(&address, '\0');
-        c->address = buf_take(&address);
+        client_extra(c)->address = buf_take(&address);
     }
     buf_fini(&list);
-    if (find_header(c->session, STR("x-forwarded-proto"), &proto))
+    if (find_header(client_session(c), STR("x-forwarded-proto"), &proto))
         c->secure = str_ieq(proto, STR("https"));
-}
-
-void handshake_fini(struct client *c)
-{
-    bytes_unref(c->address);
 }
 
 /* ---- sio.h --------------------------------------------------------------- */
@@ -138,9 +120,9 @@ void sio_header_each(const struct sio_socket *s, sio_pair_fn *each, void *arg)
     struct session *session = session_of(s);
     if (!session)
         return;
-    struct str rest, name, value;
-    take_target(session, &rest);
-    while (next_header(&rest, &name, &value)) {
+    struct head rest = headers_of(session);
+    struct str name, value;
+    while (head_next(&rest, &name, &value)) {
         if (!each(sio_from_str(name), sio_from_str(value), arg))
             return;
     }
@@ -179,8 +161,10 @@ void sio_query_each(const struct sio_socket *s, sio_pair_fn *each, void *arg)
 struct sio_str sio_url(const struct sio_socket *s)
 {
     struct session *session = session_of(s);
-    struct str headers;
-    return sio_from_str(session ? take_target(session, &headers) : STR(""));
+    if (!session)
+        return sio_from_str(STR(""));
+    struct head head = session_head(session);
+    return sio_from_str(head_target(&head));
 }
 
 const char *sio_address(const struct sio_socket *s)
@@ -188,8 +172,8 @@ const char *sio_address(const struct sio_socket *s)
     struct session *session = session_of(s);
     if (!session)
         return "";
-    const struct bytes *address = s->client->address;
-    return address ? address->p : session_address(session);
+    const struct client_extra *x = s->client->extra;
+    return x && x->address ? x->address->p : session_address(session);
 }
 
 bool sio_secure(const struct sio_socket *s)
@@ -204,8 +188,9 @@ int64_t sio_issued(const struct sio_socket *s)
 
 struct sio_value sio_auth(struct sio_socket *s)
 {
+    const struct bytes *auth = socket_auth(s);
     return server_lend(&s->ns->server->auth,
-                       s->auth ? bytes_str(s->auth) : STR("{}"));
+                       auth ? bytes_str(auth) : STR("{}"));
 }
 
 /* ---- the whole as JSON --------------------------------------------------- */
@@ -232,9 +217,9 @@ static struct str lower_case(struct str name, struct buf *scratch)
 /* A header of that name stands before this one. */
 static bool seen_before(struct session *session, struct str name)
 {
-    struct str rest, key, value;
-    take_target(session, &rest);
-    while (next_header(&rest, &key, &value) && key.p != name.p) {
+    struct head rest = headers_of(session);
+    struct str key, value;
+    while (head_next(&rest, &key, &value) && key.p != name.p) {
         if (str_ieq(key, name))
             return true;
     }
@@ -243,12 +228,12 @@ static bool seen_before(struct session *session, struct str name)
 
 static void add_headers(struct buf *b, struct session *session)
 {
-    struct str rest, name, value;
+    struct head rest = headers_of(session);
+    struct str name, value;
     struct buf lower, joined;
     buf_init(&lower, FORWARDED_BYTES);
     buf_init(&joined, FORWARDED_BYTES);
-    take_target(session, &rest);
-    while (next_header(&rest, &name, &value)) {
+    while (head_next(&rest, &name, &value)) {
         if (seen_before(session, name))
             continue;
         bool cookie = str_ieq(name, STR("cookie"));
@@ -306,7 +291,8 @@ struct sio_str sio_handshake_json(struct sio_socket *s)
     buf_add(b, STR(",\"query\":{"));
     sio_query_each(s, add_parameter, b);
     buf_add(b, STR("},\"auth\":"));
-    buf_add(b, s->auth ? bytes_str(s->auth) : STR("{}"));
+    const struct bytes *auth = socket_auth(s);
+    buf_add(b, auth ? bytes_str(auth) : STR("{}"));
     buf_addc(b, '}');
     return sio_from_str(buf_str(b));
 }

@@ -7,6 +7,5 @@
 
 /* The connection begins: when, from where. */
 void handshake_begin(struct client *c);
-void handshake_fini(struct client *c);
 
 #endif

@@ -78,14 +78,15 @@ static void describe_socket(struct sio_socket *s, void *arg)
     d->more = true;
     d->more_rooms = false;
     buf_add(d->out, STR("{\"id\":"));
-    json_out_string(d->out, s->member.id);
+    json_out_string(d->out, member_id(&s->member));
     buf_add(d->out, STR(",\"handshake\":"));
     struct str handshake = str_from_sio(sio_handshake_json(s));
     buf_add(d->out, handshake.len ? handshake : STR("{}"));
     buf_add(d->out, STR(",\"rooms\":["));
     sio_rooms(s, describe_room, d);
     buf_add(d->out, STR("],\"data\":"));
-    buf_add(d->out, s->data ? bytes_str(s->data) : STR("{}"));
+    const struct bytes *data = socket_data(s);
+    buf_add(d->out, data ? bytes_str(data) : STR("{}"));
     buf_addc(d->out, '}');
 }
 

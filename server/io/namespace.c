@@ -90,6 +90,12 @@ void namespace_free(struct sio_namespace *ns)
 
 /* ---- admission ----------------------------------------------------------- */
 
+static void forget_next(struct sio_socket *s)
+{
+    s->extra->next = NULL;
+    socket_settle(s);
+}
+
 static void admitted(void *arg, int rc)
 {
     (void)rc; /* without the other nodes it is connected all the same */
@@ -98,7 +104,7 @@ static void admitted(void *arg, int rc)
     mem_free(next);
     if (!s)
         return;
-    s->next = NULL;
+    forget_next(s);
     socket_connected(s);
 }
 
@@ -117,13 +123,13 @@ void namespace_admit(struct sio_namespace *ns, struct sio_socket *s)
 {
     struct sio_next *next = mem_zalloc(sizeof(*next));
     next->socket = s;
-    s->next = next;
+    socket_extra(s)->next = next;
     ask(next, handlers_first(&next->walk, &ns->home->middlewares));
 }
 
 void namespace_forget(struct sio_next *next)
 {
-    next->socket->next = NULL;
+    forget_next(next->socket);
     next->socket = NULL;
     handlers_leave(&next->walk);
 }
@@ -170,7 +176,7 @@ void sio_refuse(struct sio_next *next, const char *message,
                 rc == 0 ? buf_str(&p.json) : STR("{\"message\":\"refused\"}"),
                 NULL, 0);
     pack_fini(&p);
-    s->next = NULL;
+    forget_next(s);
     handlers_leave(&next->walk);
     mem_free(next);
     socket_gone(s, "refused");

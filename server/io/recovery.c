@@ -32,7 +32,7 @@ static void end_old(const struct recovery_session *session)
     struct sio_socket *old =
         container_of(session->member, struct sio_socket, member);
     metrics_add(M_RECOVERY_TAKEOVERS, 1);
-    session_end(old->client->session, REASON_TRANSPORT_CLOSE);
+    session_end(client_session(old->client), REASON_TRANSPORT_CLOSE);
 }
 
 static void count(enum recovery_result rc)
@@ -68,7 +68,7 @@ struct recovery_session *recovery_wanted(struct client *c,
             rc = find(ns, p, o, &found);
         }
         count(rc);
-        if (rc != RECOVERY_FOUND || !c->session)
+        if (rc != RECOVERY_FOUND || !client_session(c))
             found = NULL;
     }
     event_fini(&e);
@@ -79,7 +79,7 @@ void recovery_attach(struct sio_socket *s, struct recovery_session *wanted)
 {
     struct recovery_nsp *ns = adapter_recovery(s->ns->adapter);
     if (wanted) {
-        s->data = recovery_resume(wanted, &s->member);
+        socket_set_data(s, recovery_resume(wanted, &s->member));
         for (uint32_t i = 1; i < wanted->n_rooms; i++)
             adapter_join(s->ns->adapter, &s->member, wanted->rooms[i]);
         s->recovered = true;
@@ -92,7 +92,7 @@ static void send_frames(struct sio_socket *s, struct packet *p)
 {
     const struct packet_frames *f = outbound_frames(p, s->ns->server->parser);
     for (uint32_t i = 0; i < f->n; i++)
-        session_send(s->client->session, f->v[i]);
+        session_send(client_session(s->client), f->v[i]);
     metrics_add(M_DELIVERIES, 1);
 }
 
@@ -108,7 +108,7 @@ bool recovery_connect(struct sio_socket *s)
         return true;
     if (!recovery_welcome(s->member.session, send_missed, s)) {
         metrics_add(M_RECOVERY_TRIMMED, 1);
-        session_end(s->client->session, REASON_FORCED_CLOSE);
+        session_end(client_session(s->client), REASON_FORCED_CLOSE);
         return false;
     }
     if (s->recovered)
@@ -120,7 +120,7 @@ void recovery_reply(const struct sio_socket *s, struct buf *out)
 {
     char pid[ID_LEN];
     buf_add(out, STR("{\"sid\":\""));
-    buf_add(out, s->member.id);
+    buf_add(out, member_id(&s->member));
     buf_addc(out, '"');
     if (s->ns->server->settings.recovery_enabled) {
         /* Without sessions a pid is of no use, and sent all the same: so does
@@ -170,7 +170,8 @@ struct recovery_session *recovery_keep(struct sio_socket *s, bool connected,
 
 void recovery_emit(struct sio_socket *s, struct packet *p)
 {
-    struct broadcast to = {.rooms = &s->member.id, .n_rooms = 1};
+    struct str id = member_id(&s->member);
+    struct broadcast to = {.rooms = &id, .n_rooms = 1};
     uint64_t offset = recovery_record(adapter_recovery(s->ns->adapter),
                                       now_of(s->ns), p, &to);
     /* Not before what it has missed, and then it is a part of that. */

@@ -5,6 +5,7 @@
 #include "common/id.h"
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "common/slab.h"
 #include "common/utf8.h"
 #include "server/http/http_query.h"
 #include "server/io/ack.h"
@@ -29,18 +30,75 @@ struct wait {
 
 /* ---- life ---------------------------------------------------------------- */
 
-static void socket_destroy(struct loop_task *t)
+static size_t size_with(size_t id_len)
 {
-    struct sio_socket *s = container_of(t, struct sio_socket, task);
-    bytes_unref(s->auth);
-    bytes_unref(s->data);
-    mem_free(s);
+    return offsetof(struct sio_socket, id) + id_len + 1;
+}
+
+static struct socket_baggage *baggage(struct sio_socket *s)
+{
+    if (!s->baggage)
+        s->baggage = mem_zalloc(sizeof(*s->baggage));
+    return s->baggage;
+}
+
+struct bytes *socket_auth(const struct sio_socket *s)
+{
+    return s->baggage ? s->baggage->auth : NULL;
+}
+
+struct bytes *socket_data(const struct sio_socket *s)
+{
+    return s->baggage ? s->baggage->data : NULL;
+}
+
+void socket_set_data(struct sio_socket *s, struct bytes *data)
+{
+    if (!data && !s->baggage)
+        return;
+    bytes_unref(baggage(s)->data);
+    s->baggage->data = data;
+}
+
+struct socket_extra *socket_extra(struct sio_socket *s)
+{
+    if (!s->extra) {
+        s->extra = slab_alloc(sizeof(*s->extra));
+        list_init(&s->extra->waiting);
+        list_init(&s->extra->owed);
+    }
+    return s->extra;
+}
+
+static void extra_free(struct sio_socket *s)
+{
+    slab_free(s->extra, sizeof(*s->extra));
+    s->extra = NULL;
+}
+
+void socket_settle(struct sio_socket *s)
+{
+    const struct socket_extra *x = s->extra;
+    if (x && list_empty(&x->waiting) && list_empty(&x->owed) && !x->next)
+        extra_free(s);
+}
+
+static void socket_destroy(void *arg)
+{
+    struct sio_socket *s = arg;
+    if (s->baggage) {
+        bytes_unref(s->baggage->auth);
+        bytes_unref(s->baggage->data);
+    }
+    mem_free(s->baggage);
+    extra_free(s);
+    slab_free(s, size_with(s->member.id_len));
 }
 
 enum { ID_MAX = 1 << 20 };
 
 /* Random; clients of protocol 3 derive theirs from the session's. */
-static void make_id(const struct client *c, const struct sio_namespace *ns,
+static void make_id(struct client *c, const struct sio_namespace *ns,
                     struct buf *out)
 {
     if (!client_is_old(c)) {
@@ -52,7 +110,7 @@ static void make_id(const struct client *c, const struct sio_namespace *ns,
         buf_add(out, ns->name);
         buf_addc(out, '#');
     }
-    buf_add(out, session_sid(c->session));
+    buf_add(out, session_sid(client_session(c)));
 }
 
 struct sio_socket *socket_new(struct client *c, struct sio_namespace *ns,
@@ -64,17 +122,13 @@ struct sio_socket *socket_new(struct client *c, struct sio_namespace *ns,
         buf_add(&id, (struct str){wanted->id, ID_LEN});
     else
         make_id(c, ns, &id);
-    struct sio_socket *s = mem_zalloc(sizeof(*s) + id.len + 1);
+    struct sio_socket *s = slab_alloc(size_with(id.len));
     memcpy(s->id, buf_ptr(&id), id.len);
     s->client = c;
     s->ns = ns;
-    list_init(&s->waiting);
-    list_init(&s->owed);
-    loop_task_init(&s->task, socket_destroy);
     if (auth.len)
-        s->auth = bytes_new(auth);
-    list_insert(&c->sockets, &s->of_client);
-    c->n_sockets++;
+        baggage(s)->auth = bytes_new(auth);
+    client_add(c, s);
     adapter_add(ns->adapter, &s->member, (struct str){s->id, id.len});
     buf_fini(&id);
     recovery_attach(s, wanted);
@@ -108,7 +162,8 @@ static void wait_unlink(struct wait *w)
     list_remove(&w->link);
     list_remove(&w->of_question);
     timer_stop(&w->timer);
-    w->socket->n_waiting--;
+    w->socket->extra->n_waiting--;
+    socket_settle(w->socket);
 }
 
 static void wait_end(struct wait *w, struct sio_event *answer)
@@ -125,9 +180,10 @@ static void wait_end(struct wait *w, struct sio_event *answer)
 
 static void drop_acks(struct sio_socket *s)
 {
-    while (!list_empty(&s->waiting))
-        wait_end(container_of(s->waiting.next, struct wait, link), NULL);
-    acks_expire(&s->owed);
+    while (s->extra && !list_empty(&s->extra->waiting))
+        wait_end(container_of(s->extra->waiting.next, struct wait, link), NULL);
+    if (s->extra)
+        acks_expire(&s->extra->owed);
 }
 
 void socket_gone(struct sio_socket *s, const char *reason)
@@ -138,14 +194,13 @@ void socket_gone(struct sio_socket *s, const char *reason)
     struct sio_namespace *ns = s->ns;
     s->ending = true;
     /* Off the client first: a handler may end the whole connection. */
-    list_remove(&s->of_client);
-    s->client->n_sockets--;
+    client_remove(s->client, s);
     recovery_end(s);
     if (was_connected)
         namespace_end(&ns->home->on_disconnecting, s, reason);
     s->state = SOCKET_GONE;
-    if (s->next)
-        namespace_forget(s->next);
+    if (s->extra && s->extra->next)
+        namespace_forget(s->extra->next);
     struct recovery_session *kept = recovery_keep(s, was_connected, reason);
     adapter_remove(ns->adapter, &s->member);
     drop_acks(s);
@@ -154,9 +209,9 @@ void socket_gone(struct sio_socket *s, const char *reason)
         namespace_end(&ns->home->on_disconnect, s, reason);
     }
     if (kept)
-        recovery_save(kept, loop_now(ns->server->loop), s->data);
+        recovery_save(kept, loop_now(ns->server->loop), socket_data(s));
     sio_set_context(s, NULL, NULL);
-    loop_reap(ns->server->loop, &s->task);
+    loop_bury(ns->server->loop, socket_destroy, s);
     dynamic_release(ns);
 }
 
@@ -178,7 +233,7 @@ void sio_disconnect(struct sio_socket *s, bool close)
 
 static bool can_send(const struct sio_socket *s)
 {
-    return s->state != SOCKET_GONE && !s->ending && s->client->session;
+    return s->state != SOCKET_GONE && !s->ending && client_session(s->client);
 }
 
 void socket_send(struct sio_socket *s, enum packet_type type, int64_t ack,
@@ -198,15 +253,16 @@ void socket_send(struct sio_socket *s, enum packet_type type, int64_t ack,
 
 bool socket_deliver(struct sio_socket *s, struct packet *p, bool is_volatile)
 {
-    if (!socket_live(s) || !s->client->session)
+    struct session *session = client_session(s->client);
+    if (!socket_live(s) || !session)
         return false;
-    if (is_volatile && !session_writable(s->client->session)) {
+    if (is_volatile && !session_writable(session)) {
         metrics_add(M_DROP_VOLATILE, 1);
         return false;
     }
     const struct packet_frames *f = outbound_frames(p, s->ns->server->parser);
     for (uint32_t i = 0; i < f->n; i++)
-        session_send(s->client->session, f->v[i]);
+        session_send(session, f->v[i]);
     metrics_add(M_DELIVERIES, 1);
     return true;
 }
@@ -276,7 +332,7 @@ int sio_emit_volatile(struct sio_socket *s, const char *event,
 {
     if (!can_send(s))
         return SIO_ERR_STATE;
-    if (!session_writable(s->client->session)) {
+    if (!session_writable(client_session(s->client))) {
         metrics_add(M_DROP_VOLATILE, 1);
         return 0;
     }
@@ -297,7 +353,7 @@ static void on_ack_timeout(struct timer *t)
 
 static bool may_wait(const struct sio_socket *s)
 {
-    if (s->n_waiting < s->ns->server->settings.pending_acks)
+    if (!s->extra || s->extra->n_waiting < s->ns->server->settings.pending_acks)
         return true;
     metrics_add(M_LIMIT_ACKS, 1);
     return false;
@@ -310,8 +366,8 @@ static struct wait *wait_new(struct sio_socket *s, int64_t id)
     w->id = id;
     list_init(&w->of_question);
     timer_init(&w->timer, on_ack_timeout);
-    list_insert(&s->waiting, &w->link);
-    s->n_waiting++;
+    list_insert(&socket_extra(s)->waiting, &w->link);
+    s->extra->n_waiting++;
     return w;
 }
 
@@ -355,7 +411,10 @@ void socket_wait_drop(struct list *of_question)
 
 static struct wait *find_wait(const struct sio_socket *s, int64_t id)
 {
-    for (struct list *n = s->waiting.next; n != &s->waiting; n = n->next) {
+    if (!s->extra)
+        return NULL;
+    const struct list *end = &s->extra->waiting;
+    for (struct list *n = end->next; n != end; n = n->next) {
         struct wait *w = container_of(n, struct wait, link);
         if (w->id == id)
             return w;
@@ -463,16 +522,17 @@ bool sio_in_room(const struct sio_socket *s, struct sio_str room)
 {
     struct str name = str_from_sio(room);
     return s->state != SOCKET_GONE &&
-           (str_eq(name, s->member.id) || rooms_has(&s->member, name));
+           (str_eq(name, member_id(&s->member)) || rooms_has(&s->member, name));
 }
 
 void sio_rooms(const struct sio_socket *s,
                bool (*each)(struct sio_str room, void *arg), void *arg)
 {
-    if (s->state == SOCKET_GONE || !each(sio_from_str(s->member.id), arg))
+    if (s->state == SOCKET_GONE ||
+        !each(sio_from_str(member_id(&s->member)), arg))
         return;
     for (unsigned i = 0; i < s->member.n_in; i++) {
-        if (!each(sio_from_str(s->member.in[i].room->name), arg))
+        if (!each(sio_from_str(member_in(&s->member)[i].room->name), arg))
             return;
     }
 }
@@ -498,34 +558,36 @@ int sio_set_data(struct sio_socket *s, const char *format, ...)
     va_end(args.ap);
     if (rc == 0 && p.n_bins)
         rc = SIO_ERR_ARG;
-    if (rc == 0) {
-        bytes_unref(s->data);
-        s->data = bytes_new(buf_str(&p.json));
-    }
+    if (rc == 0)
+        socket_set_data(s, bytes_new(buf_str(&p.json)));
     pack_fini(&p);
     return rc;
 }
 
 struct sio_value sio_data(struct sio_socket *s)
 {
+    const struct bytes *data = socket_data(s);
     return server_lend(&s->ns->server->data,
-                       s->data ? bytes_str(s->data) : STR("{}"));
+                       data ? bytes_str(data) : STR("{}"));
 }
 
 void sio_set_context(struct sio_socket *s, void *context,
                      void (*release)(void *))
 {
-    void (*old_release)(void *) = s->release;
-    void *old = s->context;
-    s->context = context;
-    s->release = release;
+    if (!s->baggage && !context)
+        return;
+    struct socket_baggage *b = baggage(s);
+    void (*old_release)(void *) = b->release;
+    void *old = b->context;
+    b->context = context;
+    b->release = release;
     if (old_release && old != context)
         old_release(old);
 }
 
 void *sio_context(const struct sio_socket *s)
 {
-    return s->context;
+    return s->baggage ? s->baggage->context : NULL;
 }
 
 bool sio_recovered(const struct sio_socket *s)
@@ -535,7 +597,7 @@ bool sio_recovered(const struct sio_socket *s)
 
 const char *sio_transport(const struct sio_socket *s)
 {
-    return s->state != SOCKET_GONE && s->client->session
-               ? session_transport(s->client->session)
+    return s->state != SOCKET_GONE && client_session(s->client)
+               ? session_transport(client_session(s->client))
                : "";
 }

@@ -16,22 +16,31 @@ struct pack_args;
 
 enum socket_state { SOCKET_ADMITTING, SOCKET_CONNECTED, SOCKET_GONE };
 
-struct sio_socket {
-    struct member member;
-    struct list of_client;
-    struct client *client;
-    struct sio_namespace *ns;
+/* What a socket needs only at times: it is there while anything of it is. */
+struct socket_extra {
     struct list waiting; /* acknowledgements awaited from the client */
     struct list owed;    /* acknowledgements taken by the application */
     uint32_t n_waiting;
     struct sio_next *next; /* while ADMITTING */
+};
+
+/* What the client or the application has attached; NULL when it did not. */
+struct socket_baggage {
+    struct bytes *auth; /* JSON */
+    struct bytes *data; /* JSON */
     void *context;
     void (*release)(void *context);
-    struct bytes *auth; /* JSON; NULL when CONNECT had none */
-    struct bytes *data; /* JSON; NULL when none was set */
-    struct loop_task task;
+};
+
+struct sio_socket {
+    struct member member;
+    struct sio_socket *next_socket; /* of the client */
+    struct client *client;
+    struct sio_namespace *ns;
+    struct socket_extra *extra;     /* NULL: nothing of it */
+    struct socket_baggage *baggage; /* NULL: none */
     uint8_t state;
-    bool ending, recovered;
+    bool ending : 1, recovered : 1;
     char id[]; /* NUL follows */
 };
 
@@ -54,6 +63,17 @@ void socket_on_event(struct sio_socket *s, const struct packet_head *h,
                      const struct json *tape, struct bytes *const *bins);
 void socket_on_ack(struct sio_socket *s, const struct packet_head *h,
                    const struct json *tape, struct bytes *const *bins);
+
+/* What it carries; NULL when it carries none. */
+struct bytes *socket_auth(const struct sio_socket *s);
+struct bytes *socket_data(const struct sio_socket *s);
+/* Takes over the reference. */
+void socket_set_data(struct sio_socket *s, struct bytes *data);
+
+/* There from now on; given back by socket_settle. */
+struct socket_extra *socket_extra(struct sio_socket *s);
+/* Frees what is not needed any more. */
+void socket_settle(struct sio_socket *s);
 
 /* Queues a packet made for this socket alone. */
 void socket_send(struct sio_socket *s, enum packet_type type, int64_t ack,

@@ -46,8 +46,8 @@ static void on_close(void *owner, bool clean)
     ws = NULL;
 }
 
-static const struct websocket_ops ops = {.on_message = on_message,
-                                         .on_close = on_close};
+static const struct websocket_ops ops = {
+    .limits = &limits, .on_message = on_message, .on_close = on_close};
 
 static void on_request(void *arg, struct http_request *r)
 {
@@ -56,7 +56,7 @@ static void on_request(void *arg, struct http_request *r)
     bool versions;
     int rc = websocket_check(r, &limits, &why, &versions);
     assert(rc == 0);
-    ws = websocket_accept(r, STR(""), &limits, &ops, NULL);
+    ws = websocket_accept(r, STR(""), &ops, NULL);
 }
 
 static void start(void)

@@ -15,7 +15,7 @@ function rank(f) {
     return 7
 }
 BEGIN {
-    only["event2/"] = "common/(loop|stream|resolver)"
+    only["event2/"] = "common/(loop|poll|stream|resolver)"
     only["yaml.h"] = "common/config"
     only["msgpack"] = "common/mp"
     only["openssl/"] = "common/(sha1|tls)"

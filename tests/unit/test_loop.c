@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -117,6 +118,90 @@ static void due_leads_from_timer_to_timer(void **state)
     loop_free(l);
 }
 
+/* What calls and graves did, in order. */
+static char order[16];
+static char letter[][2] = {"a", "b", "c", "x"};
+
+static void note(void *arg)
+{
+    strcat(order, arg);
+}
+
+struct caller {
+    struct loop *loop;
+    struct loop_task task;
+    bool flushed;
+};
+
+static void on_caller_flush(struct loop_task *t)
+{
+    container_of(t, struct caller, task)->flushed = true;
+}
+
+/* Asks again until the task has run. */
+static void wait_for_flush(void *arg)
+{
+    struct caller *c = arg;
+    if (!c->flushed) {
+        loop_flush(c->loop, &c->task);
+        loop_call(c->loop, wait_for_flush, c);
+    }
+}
+
+static void a_call_may_wait_for_a_task_of_the_same_turn(void **state)
+{
+    (void)state;
+    struct caller c = {.loop = loop_new_at(0)};
+    loop_task_init(&c.task, on_caller_flush);
+    loop_call(c.loop, wait_for_flush, &c);
+    loop_advance(c.loop, 1);
+    assert_true(c.flushed);
+    loop_free(c.loop);
+}
+
+static void bury_and_call(void *arg)
+{
+    struct caller *c = arg;
+    note(letter[0]);
+    loop_bury(c->loop, note, letter[3]);
+    loop_call(c->loop, note, letter[2]);
+}
+
+static void nothing_is_freed_before_all_calls_were_made(void **state)
+{
+    (void)state;
+    struct caller c = {.loop = loop_new_at(0)};
+    order[0] = '\0';
+    loop_call(c.loop, bury_and_call, &c);
+    loop_call(c.loop, note, letter[1]);
+    loop_advance(c.loop, 1);
+    assert_string_equal(order, "abcx");
+    loop_advance(c.loop, 2);
+    assert_string_equal(order, "abcx");
+    loop_free(c.loop);
+}
+
+static void count_call(void *arg)
+{
+    (*(unsigned *)arg)++;
+}
+
+/* Far more of them than are usual find room. */
+static void a_crowd_may_call_in_one_turn(void **state)
+{
+    (void)state;
+    enum { CROWD = 20000 };
+    static unsigned called;
+    struct loop *l = loop_new_at(0);
+    for (unsigned i = 0; i < CROWD; i++) {
+        loop_call(l, count_call, &called);
+        loop_bury(l, count_call, &called);
+    }
+    loop_advance(l, 1);
+    assert_int_equal(called, 2 * CROWD);
+    loop_free(l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -124,6 +209,9 @@ int main(void)
         cmocka_unit_test(a_turn_fires_what_is_due_and_ends_with_its_tasks),
         cmocka_unit_test(a_timer_counts_from_the_clock_of_its_turn),
         cmocka_unit_test(due_leads_from_timer_to_timer),
+        cmocka_unit_test(nothing_is_freed_before_all_calls_were_made),
+        cmocka_unit_test(a_call_may_wait_for_a_task_of_the_same_turn),
+        cmocka_unit_test(a_crowd_may_call_in_one_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

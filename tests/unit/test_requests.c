@@ -95,7 +95,7 @@ static void describe_one(void *arg, struct member *m)
     const struct describing *d = arg;
     if (d->out->len > 0 && buf_ptr(d->out)[d->out->len - 1] == '}')
         buf_addc(d->out, ',');
-    buf_fmt(d->out, "{\"id\":\"%.*s\",\"data\":\"", STR_ARG(m->id));
+    buf_fmt(d->out, "{\"id\":\"%.*s\",\"data\":\"", STR_ARG(member_id(m)));
     for (size_t i = 0; i < d->padding; i++)
         buf_addc(d->out, 'x');
     buf_add(d->out, STR("\"}"));

@@ -389,7 +389,7 @@ static void describe(void *arg, struct member *m)
     struct describing *d = arg;
     buf_fmt(d->out,
             "%s{\"id\":\"%.*s\",\"handshake\":{},\"rooms\":[],\"data\":null}",
-            d->comma ? "," : "", STR_ARG(m->id));
+            d->comma ? "," : "", STR_ARG(member_id(m)));
     d->comma = true;
 }
 
