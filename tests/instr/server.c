@@ -168,6 +168,8 @@ static void start(void)
     sio_on(ns, "join", on_join, NULL);
     sio_on(ns, "say", on_say, NULL);
     sio_server_set(server, "listen.host=127.0.0.1");
+    /* Not every machine allows it. */
+    sio_server_set(server, "engine.io_uring=off");
     sio_server_set(server, "listen.port=0");
     sio_server_set(server, "log.level=error");
     int rc = sio_server_listen(server);
