@@ -355,7 +355,7 @@ static void on_answers(void *arg, struct str json, size_t missing)
     r->calls++;
     r->len = json.len;
     r->missing = missing;
-    r->at_ms = clock_ms();
+    r->at_ms = loop_now(loop);
     (void)snprintf(r->text, sizeof(r->text), "%.*s", STR_ARG(json));
 }
 
@@ -384,7 +384,7 @@ static void on_done(void *arg, size_t missing)
     struct result *r = arg;
     r->calls++;
     r->missing = missing;
-    r->at_ms = clock_ms();
+    r->at_ms = loop_now(loop);
 }
 
 static const struct adapter_ask_ops ask_ops = {on_answered, on_done};
@@ -438,7 +438,7 @@ static void sockets_of_both_nodes_are_found(void **state)
 {
     NEEDS_REDIS();
     struct result r;
-    uint64_t start = clock_ms();
+    uint64_t start = loop_now(loop);
     fetch(0, NULL, &r);
     WAIT(r.calls == 1, 2000);
     assert_string_equal(r.text,
@@ -612,7 +612,7 @@ static void a_broadcast_to_nobody_is_answered_too(void **state)
     struct result r;
     struct str nobody[] = {STR("nobody")};
     struct broadcast b = {.rooms = nobody, .n_rooms = 1};
-    uint64_t start = clock_ms();
+    uint64_t start = loop_now(loop);
     broadcast_ack(0, "[\"q\"]", &b, 1000, &r);
     WAIT(r.calls == 1, 2000);
     assert_int_equal(r.missing, 0);
@@ -623,7 +623,7 @@ static void receivers_that_do_not_answer_are_missing(void **state)
 {
     NEEDS_REDIS();
     struct result r;
-    uint64_t start = clock_ms();
+    uint64_t start = loop_now(loop);
     broadcast_ack(0, "[\"q\"]", NULL, 400, &r);
     WAIT(node[1].n_from == 1, 2000);
     adapter_answer(node[1].from[0], STR("1"), NULL, 0);
@@ -639,7 +639,7 @@ static void a_server_that_is_silent_is_missing_at_the_deadline(void **state)
     struct spy spy;
     struct result r;
     spy_subscribe(&spy, REQUESTS);
-    uint64_t start = clock_ms();
+    uint64_t start = loop_now(loop);
     uint64_t partial = metrics_value[M_QUESTIONS_PARTIAL];
     fetch(0, NULL, &r);
     WAIT(r.calls == 1, 4000);
@@ -674,7 +674,7 @@ static void who_leaves_is_not_waited_for(void **state)
     struct spy spy;
     struct result r, ack;
     spy_subscribe(&spy, REQUESTS);
-    uint64_t start = clock_ms();
+    uint64_t start = loop_now(loop);
     fetch(0, NULL, &r);
     broadcast_ack(0, "[\"q\"]", NULL, 5000, &ack);
     WAIT(node[1].n_from == 1, 2000);
@@ -698,12 +698,12 @@ static void nobody_is_asked_while_redis_is_away(void **state)
     struct spy spy;
     spy_subscribe(&spy, REQUESTS);
     fetch(0, NULL, &under_way);
-    uint64_t start = clock_ms();
+    uint64_t start = loop_now(loop);
     run(200);
     spy_stop(&spy);
     stop_redis();
     WAIT(!cluster_usable(node[0].cluster), 2000);
-    uint64_t away = clock_ms();
+    uint64_t away = loop_now(loop);
     fetch(0, NULL, &r);
     broadcast_ack(0, "[\"q\"]", NULL, 300, &ack);
     assert_int_equal(adapter_server_count(node[0].adapter, on_count, &count),
