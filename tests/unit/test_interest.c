@@ -88,8 +88,9 @@ static void fake_answer(void)
         buf_fmt(&out, "*3\r\n$%zu\r\n%s\r\n$%zu\r\n%s\r\n:1\r\n", strlen(word),
                 word, strlen(what + 1), what + 1);
     fake.n_asked--;
-    memmove(fake.waiting[0], fake.waiting[1],
-            fake.n_asked * sizeof(fake.waiting[0]));
+    /* One by one: valgrind takes a checked memmove for a memcpy. */
+    for (size_t i = 0; i < fake.n_asked; i++)
+        memcpy(fake.waiting[i], fake.waiting[i + 1], sizeof(fake.waiting[0]));
     struct bytes *b = buf_take(&out);
     stream_send(fake.stream, b);
     bytes_unref(b);

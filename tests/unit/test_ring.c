@@ -186,6 +186,7 @@ static int send_forbidden(void)
         if (s[0].result != -EAGAIN || s[1].result != -EAGAIN)
             return 2;
     }
+    ring_free(r);
     char c;
     return read(pair[1], &c, 1) < 0 ? 0 : 3;
 }
