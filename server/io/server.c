@@ -1,11 +1,11 @@
-/* The server of sio.h: configuration, start, loop, end. Namespaces and handlers
+/* The server of sio.h: configuration, start, end; run.c has what is between.
+ * Namespaces and handlers
  * may come before the configuration, so that everything that depends on it (the
  * cluster, the engine, the routes) is made in sio_server_listen. */
 #include "server/io/server.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -26,9 +26,8 @@
 #include "server/ops.h"
 
 enum {
-    FD_RESERVE = 64,     /* for Redis, the ring, logs, listeners, libraries */
-    STOP_WAIT_MS = 3000, /* for close frames and responses to go out */
-    BYE_WAIT_MS = 500,   /* for the word to other nodes that we leave */
+    FD_RESERVE = 64,   /* for Redis, the ring, logs, listeners, libraries */
+    BYE_WAIT_MS = 500, /* for the word to other nodes that we leave */
     QUERY_BYTES = 64 * 1024,
 };
 
@@ -434,7 +433,7 @@ void sio_server_serve(struct sio_server *srv, const char *path,
         http_route(srv->http, str_of(d->path), false, serve_document, d);
 }
 
-/* ---- running and stopping ------------------------------------------------ */
+/* ---- gauges ------------------------------------------------------------- */
 
 void server_metrics(struct sio_server *srv)
 {
@@ -452,100 +451,6 @@ void server_metrics(struct sio_server *srv)
     metrics_set(M_IO_URING, srv->loop->ring != NULL);
     engine_metrics(srv->engine);
     cluster_metrics(srv->cluster);
-}
-
-void sio_server_stop(struct sio_server *srv)
-{
-    if (srv->stopping)
-        return;
-    srv->stopping = true;
-    listener_free(srv->listener);
-    srv->listener = NULL;
-    if (!srv->engine)
-        return;
-    engine_close(srv->engine);
-    http_server_drain(srv->http);
-}
-
-static void on_signal(evutil_socket_t sig, short what, void *arg)
-{
-    (void)what;
-    struct sio_server *srv = arg;
-    log_info("signal", "name=%s", sig == SIGTERM ? "SIGTERM" : "SIGINT");
-    srv->signalled = true;
-    sio_server_stop(srv);
-}
-
-static void on_hangup(evutil_socket_t sig, short what, void *arg)
-{
-    (void)sig, (void)what;
-    struct sio_server *srv = arg;
-    char why[TLS_ERR_MAX];
-    if (tls_reload(srv->tls, why) < 0)
-        log_error("tls_reload_failed", "error=%s", log_safe(str_of(why)));
-    else
-        log_info("tls_reloaded", "certificate=%s",
-                 log_safe(str_of(srv->settings.certificate_file)));
-}
-
-/* Close frames and last responses are in the streams' hands now; peers that do
- * not take them in time are cut off. */
-static void let_go(struct sio_server *srv, uint64_t wait_ms)
-{
-    uint64_t until = loop_now(srv->loop) + wait_ms;
-    for (;;) {
-        uint64_t now = loop_now(srv->loop);
-        if (stream_lingering() == 0 || now >= until)
-            return;
-        loop_turn(srv->loop, until - now);
-    }
-}
-
-/* libevent puts the old dispositions back; a second signal that came while the
- * program cleans up would then end it in the middle. */
-static void stop_listening_to_signals(const struct sio_server *srv,
-                                      struct event *term, struct event *intr)
-{
-    sigset_t both, old;
-    sigemptyset(&both);
-    sigaddset(&both, SIGTERM);
-    sigaddset(&both, SIGINT);
-    sigprocmask(SIG_BLOCK, &both, &old);
-    event_free(term);
-    event_free(intr);
-    if (srv->signalled) {
-        signal(SIGTERM, SIG_IGN);
-        signal(SIGINT, SIG_IGN);
-    }
-    sigprocmask(SIG_SETMASK, &old, NULL);
-}
-
-int sio_server_run(struct sio_server *srv)
-{
-    if (!srv->listener && !srv->stopping) {
-        int rc = sio_server_listen(srv);
-        if (rc < 0)
-            return rc;
-    }
-    struct event *term = evsignal_new(srv->loop->base, SIGTERM, on_signal, srv);
-    struct event *intr = evsignal_new(srv->loop->base, SIGINT, on_signal, srv);
-    assert(term && intr);
-    evsignal_add(term, NULL);
-    evsignal_add(intr, NULL);
-    struct event *hangup = NULL;
-    if (srv->tls) {
-        hangup = evsignal_new(srv->loop->base, SIGHUP, on_hangup, srv);
-        assert(hangup);
-        evsignal_add(hangup, NULL);
-    }
-    signal(SIGPIPE, SIG_IGN);
-    while (!srv->stopping)
-        loop_turn(srv->loop, UINT64_MAX);
-    let_go(srv, STOP_WAIT_MS);
-    stop_listening_to_signals(srv, term, intr);
-    if (hangup)
-        event_free(hangup);
-    return 0;
 }
 
 /* ---- freeing ------------------------------------------------------------- */
@@ -591,7 +496,7 @@ void sio_server_free(struct sio_server *srv)
     free_namespaces(srv);
     server_cancel_timers(srv);
     cluster_free(srv->cluster);
-    let_go(srv, BYE_WAIT_MS);
+    server_let_go(srv, BYE_WAIT_MS);
     stream_abort_lingering();
     loop_end_of_turn(srv->loop);
     free_documents(srv);

@@ -59,6 +59,9 @@ struct sio_namespace *server_namespace(struct sio_server *srv, struct str name);
 struct sio_value server_lend(struct lent_value *to, struct str text);
 /* Cancels all of sio_after. */
 void server_cancel_timers(struct sio_server *srv);
+/* Close frames and last responses are in the streams' hands now: turns the loop
+ * until they are out, for at most `wait_ms`. */
+void server_let_go(struct sio_server *srv, uint64_t wait_ms);
 /* Gauges, just before they are printed. */
 void server_metrics(struct sio_server *srv);
 
