@@ -121,6 +121,10 @@ void cluster_end_joins(struct cluster *c);
 /* True when messages reach the other nodes: both connections are up and
  * subscribed. Always true for the memory adapter. */
 bool cluster_usable(const struct cluster *c);
+/* From now on connections to Redis are made with the user and password of this
+ * URL. ERR_STATE, and nothing changes, when it is another server or database,
+ * or there is no Redis. */
+MUST_CHECK int cluster_set_login(struct cluster *c, const char *redis_url);
 /* "memory" or "redis". */
 const char *cluster_kind(const struct cluster *c);
 /* Sets the gauges that belong to the cluster. */

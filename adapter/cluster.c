@@ -171,6 +171,25 @@ static int start_redis(struct cluster *c, const struct adapter_settings *s,
     return 0;
 }
 
+int cluster_set_login(struct cluster *c, const char *redis_url)
+{
+    char err[CONFIG_ERR_MAX];
+    struct redis_url u;
+    if (!c->pubsub || redis_url_parse(&u, redis_url, err) < 0)
+        return ERR_STATE;
+    bool same_place = strcmp(u.host, c->url.host) == 0 &&
+                      u.port == c->url.port && u.db == c->url.db;
+    if (same_place) {
+        struct redis_url old = c->url;
+        c->url.user = u.user;
+        c->url.password = u.password;
+        u.user = old.user;
+        u.password = old.password;
+    }
+    redis_url_fini(&u);
+    return same_place ? 0 : ERR_STATE;
+}
+
 /* ---- recovery ------------------------------------------------------------ */
 
 static void on_recovery_timer(struct timer *t)

@@ -34,6 +34,34 @@ void config_fini(const struct config_table *t, void *settings)
     }
 }
 
+static size_t size_of(const struct config_field *f)
+{
+    return config_holds_text(f)  ? sizeof(char *)
+           : f->type == CFG_BOOL ? sizeof(bool)
+                                 : sizeof(uint32_t);
+}
+
+bool config_same(const struct config_field *f, const void *a, const void *b)
+{
+    const char *x = (const char *)a + f->offset;
+    const char *y = (const char *)b + f->offset;
+    if (!config_holds_text(f))
+        return memcmp(x, y, size_of(f)) == 0;
+    const char *p;
+    const char *q;
+    memcpy(&p, x, sizeof(p));
+    memcpy(&q, y, sizeof(q));
+    return strcmp(p, q) == 0;
+}
+
+void config_swap(const struct config_field *f, void *a, void *b)
+{
+    char kept[sizeof(char *)];
+    memcpy(kept, config_slot(f, a), size_of(f));
+    memcpy(config_slot(f, a), config_slot(f, b), size_of(f));
+    memcpy(config_slot(f, b), kept, size_of(f));
+}
+
 int config_set(const struct config_table *t, void *settings,
                struct str assignment, const char *where,
                char err[CONFIG_ERR_MAX])

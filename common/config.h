@@ -25,6 +25,11 @@ enum config_type {
     CFG_ENUM,   /* uint32_t: index into `choices` */
 };
 
+enum config_flag {
+    CFG_SECRET = 1, /* masked in --print-config */
+    CFG_LIVE = 2,   /* may change while the program runs */
+};
+
 struct config_field {
     const char *key; /* "section.name" */
     enum config_type type;
@@ -33,7 +38,7 @@ struct config_field {
     uint32_t min, max;
     const char *const *choices; /* CFG_ENUM: NULL-terminated */
     const char *help;           /* one line; units included */
-    bool secret;                /* masked in --print-config */
+    unsigned flags;             /* of enum config_flag */
 };
 
 struct config_table {
@@ -61,6 +66,11 @@ MUST_CHECK int config_load_env(const struct config_table *t, void *settings,
 MUST_CHECK int config_set(const struct config_table *t, void *settings,
                           struct str assignment, const char *where,
                           char err[CONFIG_ERR_MAX]);
+
+/* Whether a field has the same value in both. */
+bool config_same(const struct config_field *f, const void *a, const void *b);
+/* Exchanges a field's values. */
+void config_swap(const struct config_field *f, void *a, void *b);
 
 /* The effective settings as a YAML file that config_load_file accepts, each key
  * with its help as a comment. */

@@ -58,7 +58,7 @@ static void put_list(FILE *out, struct str items)
 
 static struct str masked(const struct config_field *f, struct str s)
 {
-    return f->secret && s.len > 0 ? STR("********") : s;
+    return (f->flags & CFG_SECRET) && s.len > 0 ? STR("********") : s;
 }
 
 static void put_value(FILE *out, const struct config_field *f,
@@ -105,6 +105,8 @@ static void put_help(FILE *out, const struct config_field *f)
         for (size_t i = 0; f->choices[i]; i++)
             (void)fprintf(out, "%s%s", i ? ", " : "; one of ", f->choices[i]);
     }
+    if (f->flags & CFG_LIVE)
+        (void)fputs("; SIGHUP reads it again", out);
     (void)fputs(")\n", out);
 }
 

@@ -119,7 +119,7 @@ int config_unknown(const struct config_table *t, const char *where,
 static int wrong(const struct config_field *f, struct str value,
                  const char *where, char err[CONFIG_ERR_MAX], const char *want)
 {
-    if (f->secret)
+    if (f->flags & CFG_SECRET)
         return config_complain(err, "%s: %s must be %s", where, f->key, want);
     return config_complain(err, "%s: %s must be %s, not %s", where, f->key,
                            want, show(value));

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "common/mem.h"
+#include "common/secret.h"
 #include "server/http/forwarded.h"
 #include "server/http/http_header.h"
 
@@ -12,22 +14,28 @@ static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const formats[] = {"text", "json", NULL};
 
 #define AT(field) offsetof(struct settings, field)
-#define U32(key, field, def, lo, hi, help)                      \
-    {                                                           \
-        key, CFG_U32, AT(field), def, lo, hi, NULL, help, false \
-    }
-#define TEXT(key, field, def, lo, hi, help)                        \
-    {                                                              \
-        key, CFG_STRING, AT(field), def, lo, hi, NULL, help, false \
-    }
-#define BOOL(key, field, def, help)                            \
-    {                                                          \
-        key, CFG_BOOL, AT(field), def, 0, 1, NULL, help, false \
-    }
-#define ENUM(key, field, def, choices, help)                      \
+#define ROW(type, key, field, def, lo, hi, choices, help, flags)  \
     {                                                             \
-        key, CFG_ENUM, AT(field), def, 0, 0, choices, help, false \
+        key, type, AT(field), def, lo, hi, choices, help, (flags) \
     }
+#define U32(key, field, def, lo, hi, help) \
+    ROW(CFG_U32, key, field, def, lo, hi, NULL, help, 0)
+#define TEXT(key, field, def, lo, hi, help) \
+    ROW(CFG_STRING, key, field, def, lo, hi, NULL, help, 0)
+#define BOOL(key, field, def, help) \
+    ROW(CFG_BOOL, key, field, def, 0, 1, NULL, help, 0)
+#define ENUM(key, field, def, choices, help) \
+    ROW(CFG_ENUM, key, field, def, 0, 0, choices, help, 0)
+/* The same, of what can change while the server runs: whoever uses it reads it
+ * each time, or is told in server/io/reload.c. */
+#define LIVE_U32(key, field, def, lo, hi, help) \
+    ROW(CFG_U32, key, field, def, lo, hi, NULL, help, CFG_LIVE)
+#define LIVE_BOOL(key, field, def, help) \
+    ROW(CFG_BOOL, key, field, def, 0, 1, NULL, help, CFG_LIVE)
+#define LIVE_ENUM(key, field, def, choices, help) \
+    ROW(CFG_ENUM, key, field, def, 0, 0, choices, help, CFG_LIVE)
+#define LIVE_LIST(key, field, help) \
+    ROW(CFG_LIST, key, field, "", 0, 8192, NULL, help, CFG_LIVE)
 
 static const struct config_field fields[] = {
     TEXT("listen.host", listen_host, "", 0, 255,
@@ -40,8 +48,13 @@ static const struct config_field fields[] = {
          "PEM key of the certificate; both are read again on SIGHUP"),
     TEXT("node.name", node_name, "", 0, 64,
          "shown in logs and to users; empty = made from the host name"),
-    {"redis.url", CFG_STRING, AT(redis_url), "", 0, 1024, NULL,
-     "redis://[user:password@]host[:port][/db]; empty = no Redis", true},
+    ROW(CFG_STRING, "redis.url", redis_url, "", 0, 1024, NULL,
+        "redis://[user:password@]host[:port][/db]; empty = no Redis; user and "
+        "password may change: SIGHUP",
+        CFG_SECRET),
+    TEXT("redis.url_file", redis_url_file, "", 0, 1024,
+         "file with redis.url in it, which it wins over; others must not read "
+         "it; SIGHUP reads it again"),
     TEXT("redis.prefix", redis_prefix, "socket.io", 1, 64,
          "prefix of channels; the same for all nodes of a cluster"),
     ENUM("adapter.type", adapter_type, "auto", adapters,
@@ -56,35 +69,36 @@ static const struct config_field fields[] = {
         "from a pong to the next ping"),
     U32("engine.ping_timeout_ms", ping_timeout_ms, "20000", 50, 600000,
         "how long a pong may take"),
-    U32("engine.upgrade_timeout_ms", upgrade_timeout_ms, "10000", 50, 600000,
-        "how long a transport upgrade may take"),
-    U32("engine.connect_timeout_ms", connect_timeout_ms, "45000", 50, 600000,
-        "a connection that joins no namespace is closed after it"),
+    LIVE_U32("engine.upgrade_timeout_ms", upgrade_timeout_ms, "10000", 50,
+             600000, "how long a transport upgrade may take"),
+    LIVE_U32("engine.connect_timeout_ms", connect_timeout_ms, "45000", 50,
+             600000, "a connection that joins no namespace is closed after it"),
     U32("engine.max_payload_bytes", max_payload_bytes, "1000000", 64,
         64 * 1024 * 1024, "largest message and request body from a client"),
-    BOOL("engine.http_compression", http_compression, "true",
-         "compress polling responses for clients that accept gzip or deflate"),
-    U32("engine.http_compression_threshold_bytes",
-        http_compression_threshold_bytes, "1024", 0, 1 << 30,
-        "shorter ones are not"),
+    LIVE_BOOL(
+        "engine.http_compression", http_compression, "true",
+        "compress polling responses for clients that accept gzip or deflate"),
+    LIVE_U32("engine.http_compression_threshold_bytes",
+             http_compression_threshold_bytes, "1024", 0, 1 << 30,
+             "shorter ones are not"),
     BOOL("engine.per_message_deflate", per_message_deflate, "false",
          "compress WebSocket messages for clients that offer it (RFC 7692)"),
     U32("engine.deflate_threshold_bytes", deflate_threshold_bytes, "1024", 0,
         1 << 30, "shorter ones are not"),
-    {"engine.cors_origins", CFG_LIST, AT(cors_origins), "", 0, 8192, NULL,
-     "origins that browsers may connect from; * = all; empty = no CORS", false},
-    BOOL("engine.cors_credentials", cors_credentials, "false",
-         "allow cookies in cross-origin requests"),
-    BOOL("engine.cors_enforce", cors_enforce, "false",
-         "refuse requests from other origins than engine.cors_origins"),
+    LIVE_LIST(
+        "engine.cors_origins", cors_origins,
+        "origins that browsers may connect from; * = all; empty = no CORS"),
+    LIVE_BOOL("engine.cors_credentials", cors_credentials, "false",
+              "allow cookies in cross-origin requests"),
+    LIVE_BOOL("engine.cors_enforce", cors_enforce, "false",
+              "refuse requests from other origins than engine.cors_origins"),
     TEXT("engine.cookie", cookie, "", 0, 64,
          "cookie that tells balancers the session's id; empty = none"),
     TEXT("engine.cookie_attributes", cookie_attributes,
          "Path=/; HttpOnly; SameSite=Lax", 0, 512, "what follows its value"),
-    {"engine.trusted_proxies", CFG_LIST, AT(trusted_proxies), "", 0, 8192, NULL,
-     "addresses or networks (10.0.0.0/8) whose X-Forwarded-For and "
-     "X-Forwarded-Proto are believed",
-     false},
+    LIVE_LIST("engine.trusted_proxies", trusted_proxies,
+              "addresses or networks (10.0.0.0/8) whose X-Forwarded-For and "
+              "X-Forwarded-Proto are believed"),
     TEXT("engine.slot_header", slot_header, "X-Confab-Slot", 0, 64,
          "header by which the balancer names this node's slot"),
     BOOL("engine.serve_client", serve_client, "true",
@@ -96,43 +110,43 @@ static const struct config_field fields[] = {
     ENUM("engine.io_uring", io_uring, "auto", rings,
          "auto (where the kernel allows it), on or off: many clients are "
          "written to by one system call"),
-    U32("limits.header_bytes", header_bytes, "8192", 512, 65536,
-        "request line and headers together"),
-    U32("limits.header_count", header_count, "64", 8, 128, "headers"),
-    U32("limits.request_line_bytes", request_line_bytes, "4096", 128, 32768,
-        "request target"),
-    U32("limits.header_timeout_ms", header_timeout_ms, "5000", 50, 600000,
-        "from a request's first byte to the end of its headers"),
-    U32("limits.body_timeout_ms", body_timeout_ms, "10000", 50, 600000,
-        "for a request's body"),
-    U32("limits.idle_timeout_ms", idle_timeout_ms, "75000", 50, 3600000,
-        "between requests of one connection"),
+    LIVE_U32("limits.header_bytes", header_bytes, "8192", 512, 65536,
+             "request line and headers together"),
+    LIVE_U32("limits.header_count", header_count, "64", 8, 128, "headers"),
+    LIVE_U32("limits.request_line_bytes", request_line_bytes, "4096", 128,
+             32768, "request target"),
+    LIVE_U32("limits.header_timeout_ms", header_timeout_ms, "5000", 50, 600000,
+             "from a request's first byte to the end of its headers"),
+    LIVE_U32("limits.body_timeout_ms", body_timeout_ms, "10000", 50, 600000,
+             "for a request's body"),
+    LIVE_U32("limits.idle_timeout_ms", idle_timeout_ms, "75000", 50, 3600000,
+             "between requests of one connection"),
     U32("limits.connections", connections, "0", 0, 10000000,
         "open TCP connections; 0 = what RLIMIT_NOFILE allows"),
-    U32("limits.sessions", sessions, "200000", 1, 10000000,
-        "open sessions; more handshakes get 503"),
-    U32("limits.output_queue_bytes", output_queue_bytes, "1000000", 1024,
-        1 << 30, "waiting for one client before it is called slow"),
-    U32("limits.slow_consumer_ms", slow_consumer_ms, "10000", 50, 600000,
-        "a client that stays slow so long is closed"),
+    LIVE_U32("limits.sessions", sessions, "200000", 1, 10000000,
+             "open sessions; more handshakes get 503"),
+    LIVE_U32("limits.output_queue_bytes", output_queue_bytes, "1000000", 1024,
+             1 << 30, "waiting for one client before it is called slow"),
+    LIVE_U32("limits.slow_consumer_ms", slow_consumer_ms, "10000", 50, 600000,
+             "a client that stays slow so long is closed"),
     U32("limits.fragments_per_message", fragments_per_message, "1024", 1,
         1 << 20, "WebSocket fragments of one message"),
     U32("limits.json_depth", json_depth, "24", 4, 28,
         "nesting of arrays and objects in a packet"),
     U32("limits.json_values", json_values, "100000", 16, 1 << 22,
         "values and keys in a packet"),
-    U32("limits.event_name_bytes", event_name_bytes, "256", 1, 4096,
-        "length of an event's name"),
-    U32("limits.room_name_bytes", room_name_bytes, "128", 20, 4096,
-        "length of a room's name"),
-    U32("limits.rooms_per_socket", rooms_per_socket, "256", 1, 16384,
-        "rooms that a socket may be in"),
-    U32("limits.namespaces_per_connection", namespaces_per_connection, "16", 1,
-        1024, "namespaces joined over one connection"),
-    U32("limits.dynamic_namespaces", dynamic_namespaces, "1000", 0, 1 << 20,
-        "namespaces made for the names that clients give"),
-    U32("limits.pending_acks", pending_acks, "1000", 1, 1 << 20,
-        "acknowledgements awaited from one socket"),
+    LIVE_U32("limits.event_name_bytes", event_name_bytes, "256", 1, 4096,
+             "length of an event's name"),
+    LIVE_U32("limits.room_name_bytes", room_name_bytes, "128", 20, 4096,
+             "length of a room's name"),
+    LIVE_U32("limits.rooms_per_socket", rooms_per_socket, "256", 1, 16384,
+             "rooms that a socket may be in"),
+    LIVE_U32("limits.namespaces_per_connection", namespaces_per_connection,
+             "16", 1, 1024, "namespaces joined over one connection"),
+    LIVE_U32("limits.dynamic_namespaces", dynamic_namespaces, "1000", 0,
+             1 << 20, "namespaces made for the names that clients give"),
+    LIVE_U32("limits.pending_acks", pending_acks, "1000", 1, 1 << 20,
+             "acknowledgements awaited from one socket"),
     U32("limits.publish_queue_bytes", publish_queue_bytes, "16000000", 1024,
         1 << 30, "waiting for Redis before publishes are given up"),
     BOOL("recovery.enabled", recovery_enabled, "false",
@@ -153,10 +167,11 @@ static const struct config_field fields[] = {
         "a node not heard for so long is gone from presence"),
     U32("cluster.requests_timeout_ms", requests_timeout_ms, "5000", 50, 600000,
         "how long other servers may take to answer a question"),
-    BOOL("cluster.ready_without_redis", ready_without_redis, "true",
-         "/readyz says yes, and degraded, while Redis is away"),
-    ENUM("log.level", log_level, "info", levels, "error, warn, info or debug"),
-    ENUM("log.format", log_format, "text", formats, "text or json"),
+    LIVE_BOOL("cluster.ready_without_redis", ready_without_redis, "true",
+              "/readyz says yes, and degraded, while Redis is away"),
+    LIVE_ENUM("log.level", log_level, "info", levels,
+              "error, warn, info or debug"),
+    LIVE_ENUM("log.format", log_format, "text", formats, "text or json"),
 };
 
 const struct config_table settings_table = {fields,
@@ -201,6 +216,31 @@ static int check_sizes(const struct settings *s, char err[CONFIG_ERR_MAX])
     if (s->request_line_bytes > s->header_bytes)
         return wrong(err, "limits.request_line_bytes is larger than "
                           "limits.header_bytes");
+    return 0;
+}
+
+/* It is compared as a prefix. */
+static void end_path(struct settings *s)
+{
+    size_t len = strlen(s->engine_path);
+    if (s->engine_path[len - 1] == '/')
+        return;
+    char *with = mem_alloc(len + 2);
+    (void)snprintf(with, len + 2, "%s/", s->engine_path);
+    mem_free(s->engine_path);
+    s->engine_path = with;
+}
+
+int settings_complete(struct settings *s, char err[CONFIG_ERR_MAX])
+{
+    end_path(s);
+    if (!s->redis_url_file[0])
+        return 0;
+    char *url = secret_read("redis.url_file", s->redis_url_file, err);
+    if (!url)
+        return ERR_CONFIG;
+    mem_free(s->redis_url);
+    s->redis_url = url;
     return 0;
 }
 

@@ -15,6 +15,7 @@ struct settings {
     char *node_name;
 
     char *redis_url;
+    char *redis_url_file;
     char *redis_prefix;
     uint32_t adapter_type; /* enum settings_adapter */
     bool interest;
@@ -86,7 +87,14 @@ enum settings_ring { SETTINGS_RING_AUTO, SETTINGS_RING_ON, SETTINGS_RING_OFF };
 
 enum settings_parser { SETTINGS_TEXT, SETTINGS_MSGPACK };
 
+enum settings_log { SETTINGS_LOG_TEXT, SETTINGS_LOG_JSON };
+
 extern const struct config_table settings_table;
+
+/* Once all sources are read: each key whose file is named (KEY_file) gets what
+ * stands in it, and the path a '/' at its end. 0 or ERR_CONFIG with a sentence.
+ * Comes before settings_check. */
+MUST_CHECK int settings_complete(struct settings *s, char err[CONFIG_ERR_MAX]);
 
 /* What no single row can check. 0 or ERR_CONFIG with a sentence. */
 MUST_CHECK int settings_check(const struct settings *s,

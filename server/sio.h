@@ -116,12 +116,19 @@ SIO_API const char *sio_server_host(const struct sio_server *srv);
 SIO_API bool sio_server_secure(const struct sio_server *srv);
 /* Serves until sio_server_stop, SIGTERM or SIGINT; returns 0 after a clean
  * stop. SIGPIPE is ignored from then on; SIGTERM and SIGINT too once one of
- * them has stopped the server, so that cleaning up is not cut short. With TLS,
- * SIGHUP reads certificate and key again while it runs. */
+ * them has stopped the server, so that cleaning up is not cut short. SIGHUP is
+ * sio_server_reload. */
 SIO_API int sio_server_run(struct sio_server *srv);
 /* Closes all connections ("server shutting down") and makes sio_server_run
  * return. May be called from handlers. */
 SIO_API void sio_server_stop(struct sio_server *srv);
+/* Reads the configuration's sources, the files of secrets, and certificate and
+ * key again while the server runs. What cannot change then is named in the log
+ * and stays; when anything is wrong, all settings stay as they are. A new user
+ * or password of Redis serves connections to come. SIO_ERR_CONFIG, with a
+ * sentence in sio_server_error and in the log; SIO_ERR_STATE when it does not
+ * run. */
+SIO_API int sio_server_reload(struct sio_server *srv);
 /* Calls `fn` once, `ms` from now, on the loop. The timer is over when `fn` is
  * called, or when it is cancelled before; sio_server_free cancels what is left.
  */

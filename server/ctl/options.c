@@ -280,6 +280,10 @@ static int read_settings(struct ctl_options *o, const struct arguments *a)
         rc = config_load_env(&settings_table, &o->settings, environ, err);
     if (rc == 0)
         rc = set(o, "redis.url", a->url, err);
+    if (rc == 0 && a->url)
+        rc = set(o, "redis.url_file", "", err);
+    if (rc == 0)
+        rc = settings_complete(&o->settings, err);
     if (rc == 0)
         rc = set(o, "redis.prefix", a->prefix, err);
     if (rc < 0) {

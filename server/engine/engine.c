@@ -71,6 +71,11 @@ struct engine *engine_new(struct loop *l, const struct engine_settings *s,
     return e;
 }
 
+void engine_configure(struct engine *e, const struct engine_settings *s)
+{
+    e->settings = *s;
+}
+
 void engine_on_request(struct engine *e, admission_fn *fn, void *arg)
 {
     e->on_request = fn;

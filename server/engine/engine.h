@@ -60,6 +60,9 @@ struct engine *engine_new(struct loop *l, const struct engine_settings *s,
                           const struct session_ops *ops,
                           void (*on_session)(void *arg, struct session *s),
                           void *arg);
+/* For what is yet to come; intervals of pings, limits of messages and what
+ * clients have been told at their handshake stay as they were. */
+void engine_configure(struct engine *e, const struct engine_settings *s);
 /* Asks `fn` about each handshake from now on; NULL for nobody. */
 void engine_on_request(struct engine *e, admission_fn *fn, void *arg);
 /* Ends all sessions ("server shutting down") and refuses new ones. */

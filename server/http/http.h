@@ -37,6 +37,8 @@ typedef void http_handler_fn(void *arg, struct http_request *r);
 
 struct http_server *http_server_new(struct loop *l,
                                     const struct http_limits *limits);
+/* For requests to come. */
+void http_server_limit(struct http_server *s, const struct http_limits *limits);
 /* Aborts all connections. */
 void http_server_free(struct http_server *s);
 /* Takes over an accepted connection. */

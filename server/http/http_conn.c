@@ -571,6 +571,11 @@ struct http_server *http_server_new(struct loop *l,
     return s;
 }
 
+void http_server_limit(struct http_server *s, const struct http_limits *limits)
+{
+    s->limits = *limits;
+}
+
 void http_server_free(struct http_server *s)
 {
     while (!list_empty(&s->conns)) {

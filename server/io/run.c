@@ -4,7 +4,6 @@
 #include <signal.h>
 
 #include "common/log.h"
-#include "common/tls.h"
 #include "server/io/server.h"
 
 enum { STOP_WAIT_MS = 3000 }; /* for close frames and responses to go out */
@@ -34,13 +33,7 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 static void on_hangup(evutil_socket_t sig, short what, void *arg)
 {
     (void)sig, (void)what;
-    struct sio_server *srv = arg;
-    char why[TLS_ERR_MAX];
-    if (tls_reload(srv->tls, why) < 0)
-        log_error("tls_reload_failed", "error=%s", log_safe(str_of(why)));
-    else
-        log_info("tls_reloaded", "certificate=%s",
-                 log_safe(str_of(srv->settings.certificate_file)));
+    (void)sio_server_reload(arg); /* it has said what is wrong */
 }
 
 void server_let_go(struct sio_server *srv, uint64_t wait_ms)
@@ -82,21 +75,17 @@ int sio_server_run(struct sio_server *srv)
     }
     struct event *term = evsignal_new(srv->loop->base, SIGTERM, on_signal, srv);
     struct event *intr = evsignal_new(srv->loop->base, SIGINT, on_signal, srv);
-    assert(term && intr);
+    struct event *hangup =
+        evsignal_new(srv->loop->base, SIGHUP, on_hangup, srv);
+    assert(term && intr && hangup);
     evsignal_add(term, NULL);
     evsignal_add(intr, NULL);
-    struct event *hangup = NULL;
-    if (srv->tls) {
-        hangup = evsignal_new(srv->loop->base, SIGHUP, on_hangup, srv);
-        assert(hangup);
-        evsignal_add(hangup, NULL);
-    }
+    evsignal_add(hangup, NULL);
     signal(SIGPIPE, SIG_IGN);
     while (!srv->stopping)
         loop_turn(srv->loop, UINT64_MAX);
     server_let_go(srv, STOP_WAIT_MS);
     stop_listening_to_signals(srv, term, intr);
-    if (hangup)
-        event_free(hangup);
+    event_free(hangup);
     return 0;
 }

@@ -31,6 +31,15 @@ enum {
     QUERY_BYTES = 64 * 1024,
 };
 
+enum source_kind { FROM_FILE, FROM_ENVIRONMENT, FROM_ASSIGNMENT };
+
+/* Where settings come from, to be read again. */
+struct source {
+    struct list link;
+    enum source_kind kind;
+    char *text; /* path or assignment */
+};
+
 struct document {
     struct list link;
     char *path, *type;
@@ -51,31 +60,64 @@ static int fail(struct sio_server *srv, int rc, const char *sentence)
     return rc;
 }
 
+static int read_source(enum source_kind kind, const char *text,
+                       struct settings *s, char *err)
+{
+    switch (kind) {
+    case FROM_FILE:
+        return config_load_file(&settings_table, s, text, err);
+    case FROM_ENVIRONMENT:
+        return config_load_env(&settings_table, s, environ, err);
+    default:
+        return config_set(&settings_table, s, str_of(text), "--set", err);
+    }
+}
+
+static int add_source(struct sio_server *srv, enum source_kind kind,
+                      const char *text)
+{
+    struct source *from = mem_zalloc(sizeof(*from));
+    from->kind = kind;
+    from->text = mem_strndup(text, strlen(text));
+    list_insert(&srv->sources, &from->link);
+    return read_source(kind, text, &srv->settings, srv->error) ? SIO_ERR_CONFIG
+                                                               : 0;
+}
+
 int sio_server_config_file(struct sio_server *srv, const char *path)
 {
-    return config_load_file(&settings_table, &srv->settings, path, srv->error)
-               ? SIO_ERR_CONFIG
-               : 0;
+    return add_source(srv, FROM_FILE, path);
 }
 
 int sio_server_config_env(struct sio_server *srv)
 {
-    return config_load_env(&settings_table, &srv->settings, environ, srv->error)
-               ? SIO_ERR_CONFIG
-               : 0;
+    return add_source(srv, FROM_ENVIRONMENT, "");
 }
 
 int sio_server_set(struct sio_server *srv, const char *assignment)
 {
-    return config_set(&settings_table, &srv->settings, str_of(assignment),
-                      "--set", srv->error)
-               ? SIO_ERR_CONFIG
-               : 0;
+    return add_source(srv, FROM_ASSIGNMENT, assignment);
+}
+
+int server_read_sources(struct sio_server *srv, struct settings *s)
+{
+    int rc = 0;
+    for (struct list *n = srv->sources.next; n != &srv->sources && rc == 0;
+         n = n->next) {
+        const struct source *from = container_of(n, struct source, link);
+        rc = read_source(from->kind, from->text, s, srv->error);
+    }
+    if (rc == 0)
+        rc = settings_complete(s, srv->error);
+    return rc;
 }
 
 int sio_server_check(struct sio_server *srv)
 {
-    return settings_check(&srv->settings, srv->error) ? SIO_ERR_CONFIG : 0;
+    return settings_complete(&srv->settings, srv->error) < 0 ||
+                   settings_check(&srv->settings, srv->error) < 0
+               ? SIO_ERR_CONFIG
+               : 0;
 }
 
 void sio_server_print_config(const struct sio_server *srv, FILE *out)
@@ -122,6 +164,7 @@ struct sio_server *sio_server_new(void)
     json_init(&srv->auth.tape);
     json_init(&srv->data.tape);
     list_init(&srv->timers);
+    list_init(&srv->sources);
     buf_init(&srv->query, QUERY_BYTES);
     buf_init(&srv->handshake, UINT32_MAX);
     sio_of(srv, "/");
@@ -240,13 +283,27 @@ static int start_cluster(struct sio_server *srv)
     return 0;
 }
 
-static void start_engine(struct sio_server *srv)
+void server_trust_proxies(struct sio_server *srv)
+{
+    struct str bad;
+    forwarded_fini(&srv->proxies);
+    int rc = forwarded_init(&srv->proxies,
+                            str_of(srv->settings.trusted_proxies), &bad);
+    assert(rc == 0); /* settings_check */
+}
+
+void server_limit_parser(struct sio_server *srv)
 {
     const struct settings *s = &srv->settings;
-    struct str bad;
-    int rc = forwarded_init(&srv->proxies, str_of(s->trusted_proxies), &bad);
-    assert(rc == 0); /* settings_check */
-    struct engine_settings es = {
+    srv->parser_limits = (struct parser_limits){
+        .json = {s->json_depth, s->json_values},
+        .event_name_bytes = s->event_name_bytes,
+    };
+}
+
+struct engine_settings server_engine_settings(const struct settings *s)
+{
+    return (struct engine_settings){
         .ping_interval_ms = s->ping_interval_ms,
         .ping_timeout_ms = s->ping_timeout_ms,
         .upgrade_timeout_ms = s->upgrade_timeout_ms,
@@ -265,12 +322,15 @@ static void start_engine(struct sio_server *srv)
         .allow_eio3 = s->allow_eio3,
         .cors = {s->cors_origins, s->cors_credentials, s->cors_enforce},
     };
-    srv->parser =
-        s->parser == SETTINGS_MSGPACK ? &parser_msgpack : &parser_text;
-    srv->parser_limits = (struct parser_limits){
-        .json = {s->json_depth, s->json_values},
-        .event_name_bytes = s->event_name_bytes,
-    };
+}
+
+static void start_engine(struct sio_server *srv)
+{
+    struct engine_settings es = server_engine_settings(&srv->settings);
+    srv->parser = srv->settings.parser == SETTINGS_MSGPACK ? &parser_msgpack
+                                                           : &parser_text;
+    server_trust_proxies(srv);
+    server_limit_parser(srv);
     srv->engine = engine_new(srv->loop, &es, &client_ops, client_new, srv);
     request_install(srv);
 }
@@ -291,10 +351,9 @@ static void serve_document(void *arg, struct http_request *r)
     http_respond(r, &resp);
 }
 
-static void start_http(struct sio_server *srv)
+struct http_limits server_http_limits(const struct settings *s)
 {
-    const struct settings *s = &srv->settings;
-    struct http_limits limits = {
+    return (struct http_limits){
         .header_bytes = s->header_bytes,
         .request_line_bytes = s->request_line_bytes,
         .header_count = s->header_count,
@@ -302,6 +361,12 @@ static void start_http(struct sio_server *srv)
         .body_timeout_ms = s->body_timeout_ms,
         .idle_timeout_ms = s->idle_timeout_ms,
     };
+}
+
+static void start_http(struct sio_server *srv)
+{
+    const struct settings *s = &srv->settings;
+    struct http_limits limits = server_http_limits(s);
     srv->http = http_server_new(srv->loop, &limits);
     ops_install(srv);
     if (s->serve_client)
@@ -320,18 +385,6 @@ static void on_accept(void *arg, struct stream *st)
 {
     struct sio_server *srv = arg;
     http_server_accept(srv->http, st);
-}
-
-/* The path is compared as a prefix and always ends in '/'. */
-static void normalize_path(struct settings *s)
-{
-    size_t len = strlen(s->engine_path);
-    if (s->engine_path[len - 1] == '/')
-        return;
-    char *with = mem_alloc(len + 2);
-    snprintf(with, len + 2, "%s/", s->engine_path);
-    mem_free(s->engine_path);
-    s->engine_path = with;
 }
 
 static int start_tls(struct sio_server *srv)
@@ -369,13 +422,12 @@ int sio_server_listen(struct sio_server *srv)
     struct settings *s = &srv->settings;
     if (srv->listener)
         return fail(srv, SIO_ERR_STATE, "the server listens already");
-    if (settings_check(s, srv->error) < 0)
+    if (sio_server_check(srv) < 0)
         return SIO_ERR_CONFIG;
     log_set_level((enum log_level)s->log_level);
-    log_set_json(s->log_format == 1);
+    log_set_json(s->log_format == SETTINGS_LOG_JSON);
     choose_name(srv);
     log_set_node(str_of(srv->name));
-    normalize_path(s);
     int rc = start_tls(srv);
     if (rc == 0)
         rc = start_ring(srv);
@@ -468,6 +520,16 @@ static void free_namespaces(struct sio_server *srv)
     map_fini(&srv->by_name);
 }
 
+static void free_sources(struct sio_server *srv)
+{
+    struct list *n;
+    while ((n = list_pop(&srv->sources))) {
+        struct source *from = container_of(n, struct source, link);
+        mem_free(from->text);
+        mem_free(from);
+    }
+}
+
 static void free_documents(struct sio_server *srv)
 {
     struct list *n;
@@ -500,6 +562,7 @@ void sio_server_free(struct sio_server *srv)
     stream_abort_lingering();
     loop_end_of_turn(srv->loop);
     free_documents(srv);
+    free_sources(srv);
     for (uint32_t i = 0; i < srv->n_tapes; i++) {
         json_fini(srv->tapes[i]);
         mem_free(srv->tapes[i]);

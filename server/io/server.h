@@ -45,6 +45,7 @@ struct sio_server {
     struct forwarded proxies;
     struct lent_value auth, data; /* sio_auth's and sio_data's answers */
     struct list timers;           /* of sio_after */
+    struct list sources;          /* of the configuration, in their order */
     char name[80];
     char error[CONFIG_ERR_MAX];
     bool stopping;
@@ -62,6 +63,14 @@ void server_cancel_timers(struct sio_server *srv);
 /* Close frames and last responses are in the streams' hands now: turns the loop
  * until they are out, for at most `wait_ms`. */
 void server_let_go(struct sio_server *srv, uint64_t wait_ms);
+/* What the settings say, for those who keep it; good while they are. */
+struct http_limits server_http_limits(const struct settings *s);
+struct engine_settings server_engine_settings(const struct settings *s);
+/* As the settings say. */
+void server_trust_proxies(struct sio_server *srv);
+void server_limit_parser(struct sio_server *srv);
+/* Reads all sources of the configuration into `s`, which holds defaults. */
+MUST_CHECK int server_read_sources(struct sio_server *srv, struct settings *s);
 /* Gauges, just before they are printed. */
 void server_metrics(struct sio_server *srv);
 
