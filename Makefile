@@ -173,6 +173,14 @@ install: all ## into $(DESTDIR)$(PREFIX)
 	sed 's|"server/sio.h"|"confab/sio.h"|' server/sio_emitter.h \
 		>$(DESTDIR)$(PREFIX)/include/confab/sio_emitter.h
 	install -Dm644 deploy/node.yaml $(DESTDIR)$(PREFIX)/share/confab/node.yaml
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man1 deploy/man/confab.1 deploy/man/confabctl.1
+	install -d $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/lib/systemd/system
+	$(BUILD)/confab --print-config | awk -f deploy/man/confab.yaml.5.awk \
+		>$(DESTDIR)$(PREFIX)/share/man/man5/confab.yaml.5
+	sed 's|@PREFIX@|$(PREFIX)|' deploy/systemd/confab@.service \
+		>$(DESTDIR)$(PREFIX)/lib/systemd/system/confab@.service
+	for program in confab confabctl; do install -Dm644 deploy/completion/confab.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$program; done
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|; s|@LIBS@|$(LDLIBS)|' \
 		deploy/confab.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/confab.pc

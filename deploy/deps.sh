@@ -13,7 +13,7 @@ build="gcc libc6-dev make pkg-config libevent-dev libhiredis-dev libwslay-dev $m
  libyaml-dev libhttp-parser-dev libssl-dev zlib1g-dev ca-certificates"
 cluster="redis-server haproxy"
 tests="libcmocka-dev libjansson-dev clang libclang-rt-dev clang-format clang-tidy cppcheck valgrind \
- pmccabe chromium curl procps git python3-socketio python3-requests python3-websocket"
+ pmccabe mandoc bsdextrautils systemd chromium curl procps git python3-socketio python3-requests python3-websocket"
 
 have() {
     case $1 in

@@ -117,7 +117,8 @@ SIO_API bool sio_server_secure(const struct sio_server *srv);
 /* Serves until sio_server_stop, SIGTERM or SIGINT; returns 0 after a clean
  * stop. SIGPIPE is ignored from then on; SIGTERM and SIGINT too once one of
  * them has stopped the server, so that cleaning up is not cut short. SIGHUP is
- * sio_server_reload. */
+ * sio_server_reload. systemd is told when it is ready, reads its configuration
+ * again and stops, and its watchdog is fed (sd_notify). */
 SIO_API int sio_server_run(struct sio_server *srv);
 /* Closes all connections ("server shutting down") and makes sio_server_run
  * return. May be called from handlers. */

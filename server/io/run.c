@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include "common/log.h"
+#include "common/notify.h"
 #include "server/io/server.h"
 
 enum { STOP_WAIT_MS = 3000 }; /* for close frames and responses to go out */
@@ -13,6 +14,7 @@ void sio_server_stop(struct sio_server *srv)
     if (srv->stopping)
         return;
     srv->stopping = true;
+    notify("STOPPING=1");
     listener_free(srv->listener);
     srv->listener = NULL;
     if (!srv->engine)
@@ -33,7 +35,9 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 static void on_hangup(evutil_socket_t sig, short what, void *arg)
 {
     (void)sig, (void)what;
+    notify_reloading();
     (void)sio_server_reload(arg); /* it has said what is wrong */
+    notify("READY=1");
 }
 
 void server_let_go(struct sio_server *srv, uint64_t wait_ms)
@@ -66,6 +70,17 @@ static void stop_listening_to_signals(const struct sio_server *srv,
     sigprocmask(SIG_SETMASK, &old, NULL);
 }
 
+/* The loop turns: what systemd's watchdog wants to know. */
+static void feed_watchdog(void *arg)
+{
+    struct sio_server *srv = arg;
+    uint64_t ms = notify_watchdog_ms();
+    if (ms == 0 || ms > UINT32_MAX)
+        return;
+    notify("WATCHDOG=1");
+    sio_after(srv, (uint32_t)ms, feed_watchdog, srv);
+}
+
 int sio_server_run(struct sio_server *srv)
 {
     if (!srv->listener && !srv->stopping) {
@@ -82,6 +97,8 @@ int sio_server_run(struct sio_server *srv)
     evsignal_add(intr, NULL);
     evsignal_add(hangup, NULL);
     signal(SIGPIPE, SIG_IGN);
+    notify("READY=1");
+    feed_watchdog(srv);
     while (!srv->stopping)
         loop_turn(srv->loop, UINT64_MAX);
     server_let_go(srv, STOP_WAIT_MS);

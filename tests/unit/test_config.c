@@ -25,17 +25,17 @@ static const char *const modes[] = {"local", "redis", "sharded", NULL};
 
 static const struct config_field fields[] = {
     {"server.port", CFG_U32, offsetof(struct settings, port), "3000", 1, 65535,
-     NULL, "TCP port to listen on", false},
+     NULL, "TCP port to listen on", 0},
     {"server.name", CFG_STRING, offsetof(struct settings, name), "node", 1, 20,
-     NULL, "name of this node", false},
+     NULL, "name of this node", 0},
     {"server.origins", CFG_LIST, offsetof(struct settings, origins), "*", 0,
-     100, NULL, "origins that may connect", false},
+     100, NULL, "origins that may connect", 0},
     {"redis.mode", CFG_ENUM, offsetof(struct settings, mode), "local", 0, 0,
-     modes, "how nodes find each other", false},
+     modes, "how nodes find each other", 0},
     {"redis.password", CFG_STRING, offsetof(struct settings, password), "", 0,
-     20, NULL, "password of Redis", true},
+     20, NULL, "password of Redis", CFG_SECRET},
     {"server.sticky", CFG_BOOL, offsetof(struct settings, sticky), "true", 0, 0,
-     NULL, "whether a balancer pins clients", false},
+     NULL, "whether a balancer pins clients", 0},
 };
 
 static const struct config_table table = {fields,
@@ -117,6 +117,30 @@ static void a_file_overrides_what_it_names(void **state)
     assert_false(s.sticky);
     assert_int_equal(s.mode, 2);
     assert_string_equal(s.password, "");
+}
+
+static void values_are_compared_and_exchanged_key_by_key(void **state)
+{
+    (void)state;
+    struct settings other;
+    config_defaults(&table, &other);
+    for (size_t i = 0; i < table.n; i++)
+        assert_true(config_same(&fields[i], &s, &other));
+    accepts("server: {port: 8080, name: b, sticky: off}\n");
+    for (size_t i = 0; i < table.n; i++) {
+        const struct config_field *f = &fields[i];
+        bool changed = strcmp(f->key, "server.port") == 0 ||
+                       strcmp(f->key, "server.name") == 0 ||
+                       strcmp(f->key, "server.sticky") == 0;
+        assert_int_equal(config_same(f, &s, &other), !changed);
+        config_swap(f, &s, &other);
+    }
+    assert_int_equal(other.port, 8080);
+    assert_string_equal(other.name, "b");
+    assert_false(other.sticky);
+    assert_int_equal(s.port, 3000);
+    assert_true(s.sticky);
+    config_fini(&table, &other);
 }
 
 static void an_empty_file_changes_nothing(void **state)
@@ -432,6 +456,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         with_settings(defaults_come_from_the_table),
         with_settings(a_file_overrides_what_it_names),
+        with_settings(values_are_compared_and_exchanged_key_by_key),
         with_settings(an_empty_file_changes_nothing),
         with_settings(a_file_that_cannot_be_read_is_an_error),
         with_settings(unknown_keys_name_the_nearest),
