@@ -28,20 +28,19 @@ static const char *fault(struct str text)
     return NULL;
 }
 
-static char *read_from(int fd, const char *key, const char *path,
+static char *read_from(FILE *in, const char *key, const char *path,
                        char err[CONFIG_ERR_MAX])
 {
     char text[SECRET_MAX + 3]; /* it may end in CR LF */
     struct stat st;
-    if (fstat(fd, &st) < 0)
+    if (fstat(fileno(in), &st) < 0)
         return refuse(err, key, path, strerror(errno));
     if (st.st_mode & S_IROTH)
         return refuse(err, key, path,
                       "everybody may read this secret; chmod o-r it");
-    ssize_t n = read(fd, text, sizeof(text));
-    if (n < 0)
+    struct str secret = {text, fread(text, 1, sizeof(text), in)};
+    if (ferror(in))
         return refuse(err, key, path, strerror(errno));
-    struct str secret = {text, (size_t)n};
     if (secret.len > 0 && secret.p[secret.len - 1] == '\n')
         secret.len--;
     if (secret.len > 0 && secret.p[secret.len - 1] == '\r')
@@ -57,9 +56,15 @@ char *secret_read(const char *key, const char *path, char err[CONFIG_ERR_MAX])
 {
     /* Not to hang on a pipe that nobody writes to. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return refuse(err, key, path, strerror(errno));
-    char *out = read_from(fd, key, path, err);
-    close(fd);
+    FILE *in = fd < 0 ? NULL : fdopen(fd, "r");
+    if (!in) {
+        int saved = errno;
+        if (fd >= 0)
+            close(fd);
+        return refuse(err, key, path, strerror(saved));
+    }
+    (void)setvbuf(in, NULL, _IONBF, 0); /* no copy that stays in memory */
+    char *out = read_from(in, key, path, err);
+    (void)fclose(in);
     return out;
 }
