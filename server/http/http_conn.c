@@ -27,7 +27,13 @@ enum {
     HEADERS_MAX = 128,
     ROUTES_MAX = 32,
     LINGER_MS = 2000,
-    RESPONSE_BYTES = 512, /* most fit into that */
+    RESPONSE_BYTES = 160, /* of a response's head, our own headers in it */
+#if defined(__SANITIZE_ADDRESS__)
+    SPARES_KEPT = 0, /* who looks for misused memory must see every request */
+#else
+    SPARES_KEPT = 16, /* of each kind */
+#endif
+    KEPT_BYTES = 2048, /* of text that a spare request keeps room for */
 };
 
 struct header {
@@ -35,15 +41,19 @@ struct header {
 };
 
 struct http_request {
-    struct http_conn *conn;
+    union {
+        struct http_conn *conn;
+        struct http_request *next_spare;
+    };
     struct buf head; /* target, then names and values, end to end */
     struct buf body;
     struct buf decoded; /* query values with escapes */
-    size_t target_len;
+    size_t target_len, path_len;
     uint32_t n_headers;
     const struct http_request_ops *ops;
     void *owner;
-    bool dispatched; /* a handler has it */
+    bool dispatched;  /* a handler has it */
+    bool plain_query; /* with nothing to decode */
     bool wants_body;
     bool last_was_value;
     struct header header[HEADERS_MAX]; /* set as far as they are in use */
@@ -51,7 +61,10 @@ struct http_request {
 
 /* What a connection needs while there is a request, or a part of one. */
 struct work {
-    struct http_conn *conn;
+    union {
+        struct http_conn *conn;
+        struct work *next_spare;
+    };
     http_parser parser;
     struct http_request *req;
     struct buf pending;
@@ -99,12 +112,47 @@ static struct http_conn *conn_of(http_parser *p)
 
 /* ---- life of a connection ------------------------------------------------ */
 
+/* Most requests are answered before the next one comes, on whatever connection:
+ * it takes what they leave. */
+static struct http_request *spare_requests;
+static struct work *spare_works;
+static unsigned n_spare_requests, n_spare_works;
+
+static struct http_request *request_new(struct http_conn *c)
+{
+    const struct http_limits *lim = &c->server->limits;
+    struct http_request *r = spare_requests;
+    struct buf head = {0};
+    if (r) {
+        spare_requests = r->next_spare;
+        n_spare_requests--;
+        head = r->head;
+    } else {
+        r = mem_alloc(sizeof(*r));
+    }
+    memset(r, 0, offsetof(struct http_request, header));
+    r->conn = c;
+    r->head = head;
+    r->head.max = lim->header_bytes;
+    buf_init(&r->decoded, 4 * (size_t)lim->request_line_bytes);
+    return r;
+}
+
 static void request_free(struct http_request *r)
 {
-    buf_fini(&r->head);
     buf_fini(&r->body);
     buf_fini(&r->decoded);
-    mem_free(r);
+    if (n_spare_requests == SPARES_KEPT) {
+        buf_fini(&r->head);
+        mem_free(r);
+        return;
+    }
+    if (r->head.cap > KEPT_BYTES)
+        buf_fini(&r->head);
+    buf_clear(&r->head);
+    r->next_spare = spare_requests;
+    spare_requests = r;
+    n_spare_requests++;
 }
 
 static struct work *work_of(struct http_conn *c)
@@ -112,7 +160,15 @@ static struct work *work_of(struct http_conn *c)
     struct work *w = c->work;
     if (w)
         return w;
-    w = c->work = mem_zalloc(sizeof(*w));
+    w = spare_works;
+    if (w) {
+        spare_works = w->next_spare;
+        n_spare_works--;
+    } else {
+        w = mem_alloc(sizeof(*w));
+    }
+    c->work = w;
+    memset(w, 0, sizeof(*w));
     w->conn = c;
     w->body_done = true;
     http_parser_init(&w->parser, HTTP_REQUEST);
@@ -122,11 +178,18 @@ static struct work *work_of(struct http_conn *c)
 
 static void work_free(struct http_conn *c)
 {
-    if (!c->work)
+    struct work *w = c->work;
+    if (!w)
         return;
-    buf_fini(&c->work->pending);
-    mem_free(c->work);
     c->work = NULL;
+    buf_fini(&w->pending);
+    if (n_spare_works == SPARES_KEPT) {
+        mem_free(w);
+        return;
+    }
+    w->next_spare = spare_works;
+    spare_works = w;
+    n_spare_works++;
 }
 
 /* Between requests: the parser would start anew in any case. */
@@ -223,17 +286,11 @@ static int refuse_in_parser(struct http_conn *c, unsigned status)
 static int on_message_begin(http_parser *p)
 {
     struct http_conn *c = conn_of(p);
-    const struct http_limits *lim = &c->server->limits;
     assert(!c->work->req);
-    struct http_request *r = mem_alloc(sizeof(*r));
-    memset(r, 0, offsetof(struct http_request, header));
-    r->conn = c;
-    buf_init(&r->head, lim->header_bytes);
-    buf_init(&r->decoded, 4 * (size_t)lim->request_line_bytes);
-    c->work->req = r;
+    c->work->req = request_new(c);
     c->work->body_done = false;
     p->upgrade = 0; /* the request before may have asked for it in vain */
-    arm(c, lim->header_timeout_ms);
+    arm(c, c->server->limits.header_timeout_ms);
     return 0;
 }
 
@@ -285,10 +342,11 @@ static int on_header_value(http_parser *p, const char *at, size_t len)
 static const struct route *route_find(const struct http_request *r)
 {
     const struct http_server *s = r->conn->server;
+    struct str path = http_path(r);
     for (size_t i = 0; i < s->n_routes; i++) {
         const struct route *rt = &s->route[i];
         if (rt->prefix ? str_starts(http_target(r), rt->path)
-                       : str_eq(http_path(r), rt->path))
+                       : str_eq(path, rt->path))
             return rt;
     }
     return NULL;
@@ -311,6 +369,10 @@ static void not_found(void *arg, struct http_request *r)
 static void dispatch(struct http_conn *c)
 {
     struct http_request *r = c->work->req;
+    struct str target = http_target(r);
+    const char *query = memchr(target.p, '?', target.len);
+    r->path_len = query ? (size_t)(query - target.p) : target.len;
+    r->plain_query = query_is_plain(str_from(target, r->path_len));
     const struct route *rt = route_find(r);
     r->dispatched = true;
     timer_stop(&c->deadline);
@@ -641,9 +703,7 @@ struct str http_target(const struct http_request *r)
 
 struct str http_path(const struct http_request *r)
 {
-    struct str t = http_target(r);
-    const char *q = memchr(t.p, '?', t.len);
-    return q ? (struct str){t.p, (size_t)(q - t.p)} : t;
+    return (struct str){buf_str(&r->head).p, r->path_len};
 }
 
 bool http_header_at(const struct http_request *r, size_t i, struct str *name,
@@ -670,12 +730,13 @@ bool http_header(const struct http_request *r, struct str name, struct str *out)
 
 bool http_query(struct http_request *r, struct str name, struct str *out)
 {
-    struct str t = http_target(r);
-    struct str path = http_path(r);
+    struct str query = str_from(http_target(r), r->path_len + 1);
+    if (r->plain_query)
+        return query_find_plain(query, name, out);
     /* All room at once: values that were lent must not move. */
-    if (!r->decoded.b && memchr(t.p, '%', t.len))
+    if (!r->decoded.b)
         buf_space(&r->decoded, r->decoded.max);
-    return query_find(str_from(t, path.len + 1), name, &r->decoded, out);
+    return query_find(query, name, &r->decoded, out);
 }
 
 void http_peer(const struct http_request *r, char out[STREAM_ADDR_MAX])
@@ -777,8 +838,11 @@ void http_respond(struct http_request *r, const struct http_response *resp)
     bool close =
         resp->close || c->close_after || !c->work->keep_alive || body_left;
     struct buf out;
-    buf_init(&out, resp->body.len + resp->headers.len + resp->extra.len + 512);
-    buf_space(&out, out.max < RESPONSE_BYTES ? out.max : RESPONSE_BYTES);
+    struct str type = resp->type ? str_of(resp->type) : STR("");
+    size_t more = resp->headers.len + type.len + resp->extra.len +
+                  (head ? 0 : resp->body.len);
+    buf_init(&out, more + 512);
+    buf_space(&out, more + RESPONSE_BYTES);
     buf_add(&out, STR("HTTP/1.1 "));
     buf_add_u64(&out, resp->status);
     buf_addc(&out, ' ');
@@ -787,7 +851,7 @@ void http_respond(struct http_request *r, const struct http_response *resp)
     buf_add(&out, resp->headers);
     if (resp->type) {
         buf_add(&out, STR("Content-Type: "));
-        buf_add(&out, str_of(resp->type));
+        buf_add(&out, type);
         buf_add(&out, STR("\r\n"));
     }
     if (resp->status != 304) {
