@@ -18,6 +18,7 @@
 #include "common/slab.h"
 #include "server/http/http.h"
 #include "server/http/http_query.h"
+#include "server/http/quick_head.h"
 
 enum {
     /* Pipelined input that may wait: what one read brings, and some more. */
@@ -36,16 +37,12 @@ enum {
     KEPT_BYTES = 2048, /* of text that a spare request keeps room for */
 };
 
-struct header {
-    uint32_t name_at, name_len, value_at, value_len;
-};
-
 struct http_request {
     union {
         struct http_conn *conn;
         struct http_request *next_spare;
     };
-    struct buf head; /* target, then names and values, end to end */
+    struct buf head; /* begins with the target; names and values are in it */
     struct buf body;
     struct buf decoded; /* query values with escapes */
     size_t target_len, path_len;
@@ -56,7 +53,7 @@ struct http_request {
     bool plain_query; /* with nothing to decode */
     bool wants_body;
     bool last_was_value;
-    struct header header[HEADERS_MAX]; /* set as far as they are in use */
+    struct header_line header[HEADERS_MAX]; /* set as far as they are in use */
 };
 
 /* What a connection needs while there is a request, or a part of one. */
@@ -313,8 +310,8 @@ static int on_header_field(http_parser *p, const char *at, size_t len)
         uint32_t max = c->server->limits.header_count;
         if (r->n_headers >= HEADERS_MAX || r->n_headers >= max)
             return refuse_in_parser(c, 431);
-        struct header *h = &r->header[r->n_headers++];
-        *h = (struct header){.name_at = (uint32_t)r->head.len};
+        struct header_line *h = &r->header[r->n_headers++];
+        *h = (struct header_line){.name_at = (uint32_t)r->head.len};
         r->last_was_value = false;
     }
     r->header[r->n_headers - 1].name_len += (uint32_t)len;
@@ -326,7 +323,7 @@ static int on_header_value(http_parser *p, const char *at, size_t len)
 {
     struct http_conn *c = conn_of(p);
     struct http_request *r = c->work->req;
-    struct header *h = &r->header[r->n_headers - 1];
+    struct header_line *h = &r->header[r->n_headers - 1];
     if (!r->last_was_value) {
         h->value_at = (uint32_t)r->head.len;
         r->last_was_value = true;
@@ -384,7 +381,7 @@ static void dispatch(struct http_conn *c)
 
 static struct str header_name(const struct http_request *r, size_t i)
 {
-    const struct header *h = &r->header[i];
+    const struct header_line *h = &r->header[i];
     return (struct str){r->head.b->p + h->name_at, h->name_len};
 }
 
@@ -532,6 +529,55 @@ static bool must_wait(struct http_conn *c)
     return true;
 }
 
+static void refuse_input(struct http_conn *c)
+{
+    abort_request(c);
+    if (!c->closed)
+        conn_refuse(c, c->work->refused ? c->work->refused : 400);
+}
+
+/* The same as http-parser's callbacks would come to, in their order. */
+static void take_quick(struct http_conn *c, const struct quick_head *h,
+                       struct str head, const char *body)
+{
+    struct work *w = c->work;
+    struct http_request *r = w->req = request_new(c);
+    buf_add(&r->head, head);
+    r->target_len = h->target_len;
+    r->n_headers = h->n_lines;
+    memcpy(r->header, h->line, h->n_lines * sizeof(h->line[0]));
+    r->wants_body = h->post;
+    w->parser.method = h->post ? HTTP_POST : HTTP_GET;
+    w->parser.content_length = h->post ? h->body_len : UINT64_MAX;
+    w->parser.upgrade = 0;
+    w->keep_alive = !c->server->draining;
+    w->body_done = false;
+    if (h->post)
+        dispatch(c);
+    if (h->post && on_body(&w->parser, body, h->body_len) < 0) {
+        if (!c->closed)
+            refuse_input(c);
+        return;
+    }
+    (void)on_message_complete(&w->parser);
+}
+
+/* A whole request that http-parser need not see; what follows it. */
+static struct str feed_quick(struct http_conn *c, struct str data)
+{
+    const struct http_limits *lim = &c->server->limits;
+    struct quick_head h;
+    if (c->work->req || !c->work->body_done)
+        return data; /* http-parser is in the middle of one */
+    size_t size = quick_head(data, &h);
+    if (size == 0 || size > lim->header_bytes ||
+        h.n_lines > lim->header_count || h.target_len > lim->request_line_bytes)
+        return data;
+    struct str head = {data.p + h.target_at, size - h.target_at};
+    take_quick(c, &h, head, data.p + size);
+    return str_from(data, size + h.body_len);
+}
+
 static void feed(struct http_conn *c, struct str data)
 {
     struct work *w = work_of(c);
@@ -541,6 +587,11 @@ static void feed(struct http_conn *c, struct str data)
             keep_pending(c, data);
             break;
         }
+        struct str rest = feed_quick(c, data);
+        if (rest.p != data.p) {
+            data = rest;
+            continue;
+        }
         http_parser_pause(&w->parser, 0);
         w->value_end = w->value_cut ? data.p : NULL;
         size_t n =
@@ -549,9 +600,7 @@ static void feed(struct http_conn *c, struct str data)
             break;
         enum http_errno e = HTTP_PARSER_ERRNO(&w->parser);
         if (e != HPE_OK && e != HPE_PAUSED) {
-            abort_request(c);
-            if (!c->closed)
-                conn_refuse(c, w->refused ? w->refused : 400);
+            refuse_input(c);
             break;
         }
         w->value_cut = w->value_end == data.p + n;
@@ -711,7 +760,7 @@ bool http_header_at(const struct http_request *r, size_t i, struct str *name,
 {
     if (i >= r->n_headers)
         return false;
-    const struct header *h = &r->header[i];
+    const struct header_line *h = &r->header[i];
     const char *p = buf_str(&r->head).p;
     *name = (struct str){p + h->name_at, h->name_len};
     *value = str_trim((struct str){p + h->value_at, h->value_len});
