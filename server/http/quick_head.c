@@ -51,32 +51,43 @@ static bool is_plain(struct str name, struct str value, struct quick_head *h)
     }
 }
 
+/* Where the name that begins at `at` ends. */
+static size_t name_end(struct str input, size_t at)
+{
+    while (at < input.len && is_name(input.p[at]))
+        at++;
+    return at;
+}
+
+/* The same of a value, of visible characters and spaces. */
+static size_t value_end(struct str input, size_t at)
+{
+    while (at < input.len && (is_visible(input.p[at]) || input.p[at] == ' '))
+        at++;
+    return at;
+}
+
 /* The line from `at` on, whose offsets are told from the target on; returns
  * where the next one begins, or 0. */
 static size_t take_line(struct str input, size_t at, struct quick_head *h)
 {
     const char *p = input.p;
-    size_t name = at;
-    while (at < input.len && is_name(p[at]))
-        at++;
-    size_t name_len = at - name;
-    if (name_len == 0 || at == input.len || p[at] != ':' ||
+    size_t name = at, colon = name_end(input, at);
+    if (colon == name || colon == input.len || p[colon] != ':' ||
         h->n_lines == QUICK_LINES)
         return 0;
-    at++;
-    while (at < input.len && p[at] == ' ')
-        at++;
-    size_t value = at;
-    while (at < input.len && (is_visible(p[at]) || p[at] == ' '))
-        at++;
-    if (input.len - at < 2 || p[at] != '\r' || p[at + 1] != '\n' ||
-        !is_plain((struct str){p + name, name_len},
-                  (struct str){p + value, at - value}, h))
+    size_t value = colon + 1;
+    while (value < input.len && p[value] == ' ')
+        value++;
+    size_t end = value_end(input, value);
+    if (!str_starts(str_from(input, end), STR("\r\n")) ||
+        !is_plain((struct str){p + name, colon - name},
+                  (struct str){p + value, end - value}, h))
         return 0;
     h->line[h->n_lines++] = (struct header_line){
-        (uint32_t)(name - h->target_at), (uint32_t)name_len,
-        (uint32_t)(value - h->target_at), (uint32_t)(at - value)};
-    return at + 2;
+        (uint32_t)(name - h->target_at), (uint32_t)(colon - name),
+        (uint32_t)(value - h->target_at), (uint32_t)(end - value)};
+    return end + 2;
 }
 
 /* "GET /... HTTP/1.1" and "POST /... HTTP/1.1": where the next line begins. */
