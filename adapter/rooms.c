@@ -18,7 +18,7 @@ void rooms_init(struct rooms *r)
 {
     *r = (struct rooms){0};
     map_init(&r->by_name, room_key);
-    map_init(&r->by_id, member_key);
+    map_init_dense(&r->by_id, member_key);
 }
 
 void rooms_fini(struct rooms *r)

@@ -6,7 +6,7 @@
 #include "common/id.h"
 #include "common/mem.h"
 
-enum { MIN_SLOTS = 16 };
+enum { MIN_SLOTS = 16, LOAD = 2, LOAD_DENSE = 4 };
 
 static uint64_t secret[2];
 static bool have_secret;
@@ -65,17 +65,27 @@ void map_reseed(void)
     have_secret = true;
 }
 
-void map_init(struct map *m, map_key_fn *key)
+static void init(struct map *m, map_key_fn *key, unsigned load)
 {
     if (!have_secret)
         map_reseed();
-    *m = (struct map){.key = key};
+    *m = (struct map){.key = key, .load = load};
+}
+
+void map_init(struct map *m, map_key_fn *key)
+{
+    init(m, key, LOAD);
+}
+
+void map_init_dense(struct map *m, map_key_fn *key)
+{
+    init(m, key, LOAD_DENSE);
 }
 
 void map_fini(struct map *m)
 {
     mem_free(m->slots);
-    map_init(m, m->key);
+    init(m, m->key, m->load);
 }
 
 static struct map_node **slot_of(const struct map *m, uint64_t hash)
@@ -117,15 +127,15 @@ static void resize(struct map *m, size_t n_slots)
 }
 
 /* Only here does the table change size, so that map_each may remove. Shrinking
- * at a quarter and growing at two leaves no count at which the table would
- * swing between two sizes. */
+ * at an eighth of the load at which it grows leaves no count at which the table
+ * would swing between two sizes. */
 static void fit(struct map *m)
 {
     if (!m->slots)
         resize(m, MIN_SLOTS);
-    else if (m->count >= 2 * m->n_slots)
+    else if (m->count >= m->load * m->n_slots)
         resize(m, m->n_slots * 2);
-    else if (m->n_slots > MIN_SLOTS && m->count < m->n_slots / 4)
+    else if (m->n_slots > MIN_SLOTS && m->count < m->load * m->n_slots / 8)
         resize(m, m->n_slots / 2);
 }
 

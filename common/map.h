@@ -3,8 +3,8 @@
  * The key lives in the object; the map reads it through the function given at
  * map_init, so a node costs a link. Hashing is SipHash-1-3
  * keyed once per process (hostile keys cannot aim at a bucket). Chains; the
- * table doubles at load 2 (memory matters more than half a step of a chain) and
- * never shrinks below 16. */
+ * table doubles at load 2 (memory matters more than half a step of a chain), or
+ * 4 if it is dense, and never shrinks below 16. */
 #ifndef CONFAB_COMMON_MAP_H
 #define CONFAB_COMMON_MAP_H
 
@@ -20,10 +20,13 @@ typedef struct str map_key_fn(const struct map_node *n);
 struct map {
     struct map_node **slots; /* NULL while empty */
     size_t n_slots, count;
+    unsigned load; /* nodes to a slot, at most */
     map_key_fn *key;
 };
 
 void map_init(struct map *m, map_key_fn *key);
+/* For maps of which every connection is in one and that are asked seldom. */
+void map_init_dense(struct map *m, map_key_fn *key);
 /* For simulations only: draws the process's key anew, for maps made from now
  * on. No map may hold anything. */
 void map_reseed(void);

@@ -23,6 +23,7 @@ enum {
     BACKLOG = 4096,
     ACCEPT_PAUSE_MS = 100,
     OUTPUTS_KEPT = 4096,
+    RECENT = 64,
 };
 
 /* A stream that lingers has no owner any more: it writes what it has, sends
@@ -70,6 +71,19 @@ struct stream {
     uint8_t read_on_write : 1; /* reading waits until we can write */
     uint8_t write_on_read : 1; /* and the reverse; TLS handshakes only */
 };
+
+/* Where the streams come from that were accepted last: accept says it for
+ * nothing, and it is asked for soon, or never. A stream has its place by its
+ * descriptor, until another one takes that. */
+static struct recent {
+    const struct stream *of;
+    struct sockaddr_storage from;
+} recents[RECENT];
+
+static struct recent *recent_of(const struct stream *s)
+{
+    return &recents[(unsigned)s->fd % RECENT];
+}
 
 /* ---- output queues ------------------------------------------------------- */
 
@@ -237,6 +251,8 @@ static void kill_now(struct stream *s)
         timer_stop(&s->io->again);
     s->io->drop(s->io);
     s->io = plain_io(l);
+    if (recent_of(s)->of == s)
+        recent_of(s)->of = NULL;
     close(s->fd);
     open_streams--;
     output_drop(s);
@@ -649,7 +665,9 @@ void stream_peer(const struct stream *s, char out[STREAM_ADDR_MAX])
     struct sockaddr_storage a = {0};
     socklen_t len = sizeof(a);
     out[0] = '\0';
-    if (getpeername(s->fd, (struct sockaddr *)&a, &len) == 0)
+    if (recent_of(s)->of == s)
+        address_text(&recent_of(s)->from, out);
+    else if (getpeername(s->fd, (struct sockaddr *)&a, &len) == 0)
         address_text(&a, out);
 }
 
@@ -681,12 +699,24 @@ static void use_io(struct stream *s, struct stream_io *io)
     timer_init(&io->again, read_again);
 }
 
+static void remember_peer(const struct stream *s,
+                          const struct sockaddr_storage *from, socklen_t len)
+{
+    struct recent *r = recent_of(s);
+    r->of = s;
+    memcpy(&r->from, from, len < sizeof(r->from) ? len : sizeof(r->from));
+}
+
 static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 {
     (void)what;
     struct listener *li = arg;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-        int c = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        struct sockaddr_storage from;
+        socklen_t len = sizeof(from);
+        from.ss_family = AF_UNSPEC;
+        int c = accept4(fd, (struct sockaddr *)&from, &len,
+                        SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (c < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
                       errno == ENOBUFS)) {
             /* Ready again at once, and no descriptor to take it: pause rather
@@ -707,6 +737,7 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
         }
         metrics_add(M_ACCEPTED, 1);
         struct stream *s = stream_new(li->loop, c);
+        remember_peer(s, &from, len);
         if (li->wrap)
             use_io(s, li->wrap(li->wrap_arg, c));
         li->on_accept(li->arg, s);

@@ -65,7 +65,7 @@ struct engine *engine_new(struct loop *l, const struct engine_settings *s,
     e->on_session = on_session;
     e->arg = arg;
     list_init(&e->waiting);
-    map_init(&e->sessions, session_key);
+    map_init_dense(&e->sessions, session_key);
     heads_init(&e->heads);
     heartbeats_init(&e->beats, l, s->ping_interval_ms, s->ping_timeout_ms);
     return e;

@@ -18,6 +18,7 @@
 #include "common/slab.h"
 #include "server/http/http.h"
 #include "server/http/http_query.h"
+#include "server/http/quick_head.h"
 
 enum {
     /* Pipelined input that may wait: what one read brings, and some more. */
@@ -27,31 +28,40 @@ enum {
     HEADERS_MAX = 128,
     ROUTES_MAX = 32,
     LINGER_MS = 2000,
-    RESPONSE_BYTES = 512, /* most fit into that */
-};
-
-struct header {
-    uint32_t name_at, name_len, value_at, value_len;
+    RESPONSE_BYTES = 160, /* of a response's head, our own headers in it */
+#if defined(__SANITIZE_ADDRESS__)
+    SPARES_KEPT = 0, /* who looks for misused memory must see every request */
+#else
+    SPARES_KEPT = 16, /* of each kind */
+#endif
+    KEPT_BYTES = 2048, /* of text that a spare request keeps room for */
 };
 
 struct http_request {
-    struct http_conn *conn;
-    struct buf head; /* target, then names and values, end to end */
+    union {
+        struct http_conn *conn;
+        struct http_request *next_spare;
+    };
+    struct buf head; /* begins with the target; names and values are in it */
     struct buf body;
     struct buf decoded; /* query values with escapes */
-    size_t target_len;
+    size_t target_len, path_len;
     uint32_t n_headers;
     const struct http_request_ops *ops;
     void *owner;
-    bool dispatched; /* a handler has it */
+    bool dispatched;  /* a handler has it */
+    bool plain_query; /* with nothing to decode */
     bool wants_body;
     bool last_was_value;
-    struct header header[HEADERS_MAX]; /* set as far as they are in use */
+    struct header_line header[HEADERS_MAX]; /* set as far as they are in use */
 };
 
 /* What a connection needs while there is a request, or a part of one. */
 struct work {
-    struct http_conn *conn;
+    union {
+        struct http_conn *conn;
+        struct work *next_spare;
+    };
     http_parser parser;
     struct http_request *req;
     struct buf pending;
@@ -99,12 +109,47 @@ static struct http_conn *conn_of(http_parser *p)
 
 /* ---- life of a connection ------------------------------------------------ */
 
+/* Most requests are answered before the next one comes, on whatever connection:
+ * it takes what they leave. */
+static struct http_request *spare_requests;
+static struct work *spare_works;
+static unsigned n_spare_requests, n_spare_works;
+
+static struct http_request *request_new(struct http_conn *c)
+{
+    const struct http_limits *lim = &c->server->limits;
+    struct http_request *r = spare_requests;
+    struct buf head = {0};
+    if (r) {
+        spare_requests = r->next_spare;
+        n_spare_requests--;
+        head = r->head;
+    } else {
+        r = mem_alloc(sizeof(*r));
+    }
+    memset(r, 0, offsetof(struct http_request, header));
+    r->conn = c;
+    r->head = head;
+    r->head.max = lim->header_bytes;
+    buf_init(&r->decoded, 4 * (size_t)lim->request_line_bytes);
+    return r;
+}
+
 static void request_free(struct http_request *r)
 {
-    buf_fini(&r->head);
     buf_fini(&r->body);
     buf_fini(&r->decoded);
-    mem_free(r);
+    if (n_spare_requests == SPARES_KEPT) {
+        buf_fini(&r->head);
+        mem_free(r);
+        return;
+    }
+    if (r->head.cap > KEPT_BYTES)
+        buf_fini(&r->head);
+    buf_clear(&r->head);
+    r->next_spare = spare_requests;
+    spare_requests = r;
+    n_spare_requests++;
 }
 
 static struct work *work_of(struct http_conn *c)
@@ -112,7 +157,15 @@ static struct work *work_of(struct http_conn *c)
     struct work *w = c->work;
     if (w)
         return w;
-    w = c->work = mem_zalloc(sizeof(*w));
+    w = spare_works;
+    if (w) {
+        spare_works = w->next_spare;
+        n_spare_works--;
+    } else {
+        w = mem_alloc(sizeof(*w));
+    }
+    c->work = w;
+    memset(w, 0, sizeof(*w));
     w->conn = c;
     w->body_done = true;
     http_parser_init(&w->parser, HTTP_REQUEST);
@@ -122,11 +175,18 @@ static struct work *work_of(struct http_conn *c)
 
 static void work_free(struct http_conn *c)
 {
-    if (!c->work)
+    struct work *w = c->work;
+    if (!w)
         return;
-    buf_fini(&c->work->pending);
-    mem_free(c->work);
     c->work = NULL;
+    buf_fini(&w->pending);
+    if (n_spare_works == SPARES_KEPT) {
+        mem_free(w);
+        return;
+    }
+    w->next_spare = spare_works;
+    spare_works = w;
+    n_spare_works++;
 }
 
 /* Between requests: the parser would start anew in any case. */
@@ -223,17 +283,11 @@ static int refuse_in_parser(struct http_conn *c, unsigned status)
 static int on_message_begin(http_parser *p)
 {
     struct http_conn *c = conn_of(p);
-    const struct http_limits *lim = &c->server->limits;
     assert(!c->work->req);
-    struct http_request *r = mem_alloc(sizeof(*r));
-    memset(r, 0, offsetof(struct http_request, header));
-    r->conn = c;
-    buf_init(&r->head, lim->header_bytes);
-    buf_init(&r->decoded, 4 * (size_t)lim->request_line_bytes);
-    c->work->req = r;
+    c->work->req = request_new(c);
     c->work->body_done = false;
     p->upgrade = 0; /* the request before may have asked for it in vain */
-    arm(c, lim->header_timeout_ms);
+    arm(c, c->server->limits.header_timeout_ms);
     return 0;
 }
 
@@ -256,8 +310,8 @@ static int on_header_field(http_parser *p, const char *at, size_t len)
         uint32_t max = c->server->limits.header_count;
         if (r->n_headers >= HEADERS_MAX || r->n_headers >= max)
             return refuse_in_parser(c, 431);
-        struct header *h = &r->header[r->n_headers++];
-        *h = (struct header){.name_at = (uint32_t)r->head.len};
+        struct header_line *h = &r->header[r->n_headers++];
+        *h = (struct header_line){.name_at = (uint32_t)r->head.len};
         r->last_was_value = false;
     }
     r->header[r->n_headers - 1].name_len += (uint32_t)len;
@@ -269,7 +323,7 @@ static int on_header_value(http_parser *p, const char *at, size_t len)
 {
     struct http_conn *c = conn_of(p);
     struct http_request *r = c->work->req;
-    struct header *h = &r->header[r->n_headers - 1];
+    struct header_line *h = &r->header[r->n_headers - 1];
     if (!r->last_was_value) {
         h->value_at = (uint32_t)r->head.len;
         r->last_was_value = true;
@@ -285,10 +339,11 @@ static int on_header_value(http_parser *p, const char *at, size_t len)
 static const struct route *route_find(const struct http_request *r)
 {
     const struct http_server *s = r->conn->server;
+    struct str path = http_path(r);
     for (size_t i = 0; i < s->n_routes; i++) {
         const struct route *rt = &s->route[i];
         if (rt->prefix ? str_starts(http_target(r), rt->path)
-                       : str_eq(http_path(r), rt->path))
+                       : str_eq(path, rt->path))
             return rt;
     }
     return NULL;
@@ -311,6 +366,10 @@ static void not_found(void *arg, struct http_request *r)
 static void dispatch(struct http_conn *c)
 {
     struct http_request *r = c->work->req;
+    struct str target = http_target(r);
+    const char *query = memchr(target.p, '?', target.len);
+    r->path_len = query ? (size_t)(query - target.p) : target.len;
+    r->plain_query = query_is_plain(str_from(target, r->path_len));
     const struct route *rt = route_find(r);
     r->dispatched = true;
     timer_stop(&c->deadline);
@@ -322,7 +381,7 @@ static void dispatch(struct http_conn *c)
 
 static struct str header_name(const struct http_request *r, size_t i)
 {
-    const struct header *h = &r->header[i];
+    const struct header_line *h = &r->header[i];
     return (struct str){r->head.b->p + h->name_at, h->name_len};
 }
 
@@ -470,6 +529,55 @@ static bool must_wait(struct http_conn *c)
     return true;
 }
 
+static void refuse_input(struct http_conn *c)
+{
+    abort_request(c);
+    if (!c->closed)
+        conn_refuse(c, c->work->refused ? c->work->refused : 400);
+}
+
+/* The same as http-parser's callbacks would come to, in their order. */
+static void take_quick(struct http_conn *c, const struct quick_head *h,
+                       struct str head, const char *body)
+{
+    struct work *w = c->work;
+    struct http_request *r = w->req = request_new(c);
+    buf_add(&r->head, head);
+    r->target_len = h->target_len;
+    r->n_headers = h->n_lines;
+    memcpy(r->header, h->line, h->n_lines * sizeof(h->line[0]));
+    r->wants_body = h->post;
+    w->parser.method = h->post ? HTTP_POST : HTTP_GET;
+    w->parser.content_length = h->post ? h->body_len : UINT64_MAX;
+    w->parser.upgrade = 0;
+    w->keep_alive = !c->server->draining;
+    w->body_done = false;
+    if (h->post)
+        dispatch(c);
+    if (h->post && on_body(&w->parser, body, h->body_len) < 0) {
+        if (!c->closed)
+            refuse_input(c);
+        return;
+    }
+    (void)on_message_complete(&w->parser);
+}
+
+/* A whole request that http-parser need not see; what follows it. */
+static struct str feed_quick(struct http_conn *c, struct str data)
+{
+    const struct http_limits *lim = &c->server->limits;
+    struct quick_head h;
+    if (c->work->req || !c->work->body_done)
+        return data; /* http-parser is in the middle of one */
+    size_t size = quick_head(data, &h);
+    if (size == 0 || size > lim->header_bytes ||
+        h.n_lines > lim->header_count || h.target_len > lim->request_line_bytes)
+        return data;
+    struct str head = {data.p + h.target_at, size - h.target_at};
+    take_quick(c, &h, head, data.p + size);
+    return str_from(data, size + h.body_len);
+}
+
 static void feed(struct http_conn *c, struct str data)
 {
     struct work *w = work_of(c);
@@ -479,6 +587,11 @@ static void feed(struct http_conn *c, struct str data)
             keep_pending(c, data);
             break;
         }
+        struct str rest = feed_quick(c, data);
+        if (rest.p != data.p) {
+            data = rest;
+            continue;
+        }
         http_parser_pause(&w->parser, 0);
         w->value_end = w->value_cut ? data.p : NULL;
         size_t n =
@@ -487,9 +600,7 @@ static void feed(struct http_conn *c, struct str data)
             break;
         enum http_errno e = HTTP_PARSER_ERRNO(&w->parser);
         if (e != HPE_OK && e != HPE_PAUSED) {
-            abort_request(c);
-            if (!c->closed)
-                conn_refuse(c, w->refused ? w->refused : 400);
+            refuse_input(c);
             break;
         }
         w->value_cut = w->value_end == data.p + n;
@@ -646,9 +757,7 @@ struct str http_target(const struct http_request *r)
 
 struct str http_path(const struct http_request *r)
 {
-    struct str t = http_target(r);
-    const char *q = memchr(t.p, '?', t.len);
-    return q ? (struct str){t.p, (size_t)(q - t.p)} : t;
+    return (struct str){buf_str(&r->head).p, r->path_len};
 }
 
 bool http_header_at(const struct http_request *r, size_t i, struct str *name,
@@ -656,7 +765,7 @@ bool http_header_at(const struct http_request *r, size_t i, struct str *name,
 {
     if (i >= r->n_headers)
         return false;
-    const struct header *h = &r->header[i];
+    const struct header_line *h = &r->header[i];
     const char *p = buf_str(&r->head).p;
     *name = (struct str){p + h->name_at, h->name_len};
     *value = str_trim((struct str){p + h->value_at, h->value_len});
@@ -675,12 +784,13 @@ bool http_header(const struct http_request *r, struct str name, struct str *out)
 
 bool http_query(struct http_request *r, struct str name, struct str *out)
 {
-    struct str t = http_target(r);
-    struct str path = http_path(r);
+    struct str query = str_from(http_target(r), r->path_len + 1);
+    if (r->plain_query)
+        return query_find_plain(query, name, out);
     /* All room at once: values that were lent must not move. */
-    if (!r->decoded.b && memchr(t.p, '%', t.len))
+    if (!r->decoded.b)
         buf_space(&r->decoded, r->decoded.max);
-    return query_find(str_from(t, path.len + 1), name, &r->decoded, out);
+    return query_find(query, name, &r->decoded, out);
 }
 
 void http_peer(const struct http_request *r, char out[STREAM_ADDR_MAX])
@@ -782,8 +892,11 @@ void http_respond(struct http_request *r, const struct http_response *resp)
     bool close =
         resp->close || c->close_after || !c->work->keep_alive || body_left;
     struct buf out;
-    buf_init(&out, resp->body.len + resp->headers.len + resp->extra.len + 512);
-    buf_space(&out, out.max < RESPONSE_BYTES ? out.max : RESPONSE_BYTES);
+    struct str type = resp->type ? str_of(resp->type) : STR("");
+    size_t more = resp->headers.len + type.len + resp->extra.len +
+                  (head ? 0 : resp->body.len);
+    buf_init(&out, more + 512);
+    buf_space(&out, more + RESPONSE_BYTES);
     buf_add(&out, STR("HTTP/1.1 "));
     buf_add_u64(&out, resp->status);
     buf_addc(&out, ' ');
@@ -792,7 +905,7 @@ void http_respond(struct http_request *r, const struct http_response *resp)
     buf_add(&out, resp->headers);
     if (resp->type) {
         buf_add(&out, STR("Content-Type: "));
-        buf_add(&out, str_of(resp->type));
+        buf_add(&out, type);
         buf_add(&out, STR("\r\n"));
     }
     if (resp->status != 304) {

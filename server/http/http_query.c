@@ -28,14 +28,14 @@ static size_t decode_into(struct str s, char *out)
     return n;
 }
 
-static bool is_plain(struct str s)
+bool query_is_plain(struct str s)
 {
-    return !memchr(s.p, '%', s.len) && !memchr(s.p, '+', s.len);
+    return s.len == 0 || (!memchr(s.p, '%', s.len) && !memchr(s.p, '+', s.len));
 }
 
 static struct str decode(struct str s, struct buf *scratch)
 {
-    if (s.len == 0 || is_plain(s))
+    if (query_is_plain(s))
         return s;
     size_t at = scratch->len;
     char *p = buf_space(scratch, s.len);
@@ -45,9 +45,36 @@ static struct str decode(struct str s, struct buf *scratch)
     return str_from(buf_str(scratch), at);
 }
 
+/* The value in a pair of that name, without decoding. */
+static bool value_of(struct str pair, struct str name, struct str *value)
+{
+    if (!str_starts(pair, name))
+        return false;
+    if (pair.len > name.len && pair.p[name.len] != '=')
+        return false;
+    *value = str_from(pair, name.len + 1);
+    return true;
+}
+
+bool query_find_plain(struct str query, struct str name, struct str *out)
+{
+    bool found = false;
+    while (query.len > 0) {
+        const char *end = memchr(query.p, '&', query.len);
+        struct str pair = query;
+        if (end)
+            pair.len = (size_t)(end - query.p);
+        found |= value_of(pair, name, out);
+        query = str_from(query, pair.len + 1);
+    }
+    return found;
+}
+
 bool query_find(struct str query, struct str name, struct buf *scratch,
                 struct str *out)
 {
+    if (query_is_plain(query))
+        return query_find_plain(query, name, out);
     bool found = false;
     struct str pair, value = {0};
     while (query.len > 0 && str_next(&query, '&', &pair)) {

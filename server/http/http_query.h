@@ -11,6 +11,11 @@
 bool query_find(struct str query, struct str name, struct buf *scratch,
                 struct str *out);
 
+/* Nothing in it needs decoding, as in most. */
+bool query_is_plain(struct str query);
+/* query_find in one that is plain. */
+bool query_find_plain(struct str query, struct str name, struct str *out);
+
 /* Takes the first pair off the front of `*rest`, decoded; false when there is
  * none left. Both borrow from the query or from scratch, which is cleared. */
 bool query_next(struct str *rest, struct buf *scratch, struct str *name,

@@ -76,7 +76,7 @@ struct sio_ack *sio_ack_take(struct sio_event *e)
     } else if (e->socket->state != SOCKET_GONE) {
         a->socket = e->socket;
         a->id = e->ack;
-        list_insert(&socket_extra(e->socket)->owed, &a->link);
+        list_insert(&socket_need_extra(e->socket)->owed, &a->link);
     }
     e->ack = PACKET_NO_ACK;
     e->asked = NULL;

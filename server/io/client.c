@@ -83,7 +83,6 @@ void client_add(struct client *c, struct sio_socket *s)
     while (*at)
         at = &(*at)->next_socket;
     *at = s;
-    c->n_sockets++;
 }
 
 void client_remove(struct client *c, struct sio_socket *s)
@@ -93,7 +92,14 @@ void client_remove(struct client *c, struct sio_socket *s)
         at = &(*at)->next_socket;
     *at = s->next_socket;
     s->next_socket = NULL;
-    c->n_sockets--;
+}
+
+static uint32_t count_sockets(const struct client *c)
+{
+    uint32_t n = 0;
+    for (const struct sio_socket *s = c->sockets; s; s = s->next_socket)
+        n++;
+    return n;
 }
 
 static struct sio_socket *find_socket(const struct client *c, struct str nsp)
@@ -161,9 +167,9 @@ static void on_connect(struct client *c, const struct packet_head *h,
     }
     struct sio_namespace *ns = server_namespace(client_server(c), h->nsp);
     bool dynamic = !ns && !list_empty(&client_server(c)->parents);
-    bool full =
-        c->n_sockets >= client_server(c)->settings.namespaces_per_connection &&
-        (ns || dynamic);
+    bool full = (ns || dynamic) &&
+                count_sockets(c) >=
+                    client_server(c)->settings.namespaces_per_connection;
     if (dynamic && !full)
         ns = make_namespace(c, h, tape, &full);
     if (!client_session(c))

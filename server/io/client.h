@@ -22,15 +22,16 @@ struct client_extra {
     struct client_partial *partial;
 };
 
+#define CLIENT_TIME_MAX (((uint64_t)1 << 48) - 1) /* in some thousand years */
+
 /* Lives in the session's room, so it goes when that goes. */
 struct client {
     struct sio_socket *sockets; /* in order of CONNECT, linked by next_socket */
     struct client_extra *extra; /* NULL: none of it */
-    int64_t issued_ms;          /* when it began, since the epoch */
-    uint32_t n_sockets;
-    bool secure; /* a proxy says so */
-    bool forced; /* we close it for a state error */
-    bool ended;  /* its session has */
+    uint64_t issued_ms : 48;    /* when it began, since the epoch */
+    bool secure : 1;            /* a proxy says so */
+    bool forced : 1;            /* we close it for a state error */
+    bool ended : 1;             /* its session has */
 };
 
 /* NULL once it has ended. */

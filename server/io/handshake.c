@@ -71,18 +71,18 @@ static void join_header(struct session *session, struct str name,
 
 /* ---- behind proxies ------------------------------------------------------ */
 
-static int64_t now_ms(void)
+static uint64_t now_ms(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 void handshake_begin(struct client *c)
 {
     const struct forwarded *f = &client_server(c)->proxies;
     struct str proto = STR("");
-    c->issued_ms = now_ms();
+    c->issued_ms = now_ms() & CLIENT_TIME_MAX;
     c->secure = client_server(c)->tls != NULL;
     if (!forwarded_trusts(f, str_of(session_address(client_session(c)))))
         return;
@@ -183,7 +183,7 @@ bool sio_secure(const struct sio_socket *s)
 
 int64_t sio_issued(const struct sio_socket *s)
 {
-    return session_of(s) ? s->client->issued_ms : 0;
+    return session_of(s) ? (int64_t)s->client->issued_ms : 0;
 }
 
 struct sio_value sio_auth(struct sio_socket *s)
@@ -280,7 +280,7 @@ struct sio_str sio_handshake_json(struct sio_socket *s)
     buf_add(b, STR("{\"headers\":{"));
     add_headers(b, session);
     buf_add(b, STR("},\"time\":"));
-    add_time(b, s->client->issued_ms);
+    add_time(b, (int64_t)s->client->issued_ms);
     buf_add(b, STR(",\"address\":"));
     json_out_string(b, str_of(sio_address(s)));
     buf_fmt(b, ",\"xdomain\":%s,\"secure\":%s,\"issued\":%lld,\"url\":",

@@ -92,7 +92,7 @@ void namespace_free(struct sio_namespace *ns)
 
 static void forget_next(struct sio_socket *s)
 {
-    s->extra->next = NULL;
+    socket_need_extra(s)->next = NULL;
     socket_settle(s);
 }
 
@@ -123,7 +123,7 @@ void namespace_admit(struct sio_namespace *ns, struct sio_socket *s)
 {
     struct sio_next *next = mem_zalloc(sizeof(*next));
     next->socket = s;
-    socket_extra(s)->next = next;
+    socket_need_extra(s)->next = next;
     ask(next, handlers_first(&next->walk, &ns->home->middlewares));
 }
 

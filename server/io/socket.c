@@ -38,7 +38,7 @@ static size_t size_with(size_t id_len)
 static struct socket_baggage *baggage(struct sio_socket *s)
 {
     if (!s->baggage)
-        s->baggage = mem_zalloc(sizeof(*s->baggage));
+        s->baggage = slab_alloc(sizeof(*s->baggage));
     return s->baggage;
 }
 
@@ -60,38 +60,45 @@ void socket_set_data(struct sio_socket *s, struct bytes *data)
     s->baggage->data = data;
 }
 
-struct socket_extra *socket_extra(struct sio_socket *s)
+struct socket_extra *socket_need_extra(struct sio_socket *s)
 {
-    if (!s->extra) {
-        s->extra = slab_alloc(sizeof(*s->extra));
-        list_init(&s->extra->waiting);
-        list_init(&s->extra->owed);
+    struct socket_baggage *b = baggage(s);
+    if (!b->extra) {
+        b->extra = slab_alloc(sizeof(*b->extra));
+        list_init(&b->extra->waiting);
+        list_init(&b->extra->owed);
     }
-    return s->extra;
+    return b->extra;
 }
 
-static void extra_free(struct sio_socket *s)
+static void extra_free(struct socket_baggage *b)
 {
-    slab_free(s->extra, sizeof(*s->extra));
-    s->extra = NULL;
+    slab_free(b->extra, sizeof(*b->extra));
+    b->extra = NULL;
 }
 
 void socket_settle(struct sio_socket *s)
 {
-    const struct socket_extra *x = s->extra;
+    struct socket_baggage *b = s->baggage;
+    const struct socket_extra *x = socket_extra(s);
     if (x && list_empty(&x->waiting) && list_empty(&x->owed) && !x->next)
-        extra_free(s);
+        extra_free(b);
+    if (b && !b->extra && !b->auth && !b->data && !b->context && !b->release) {
+        slab_free(b, sizeof(*b));
+        s->baggage = NULL;
+    }
 }
 
 static void socket_destroy(void *arg)
 {
     struct sio_socket *s = arg;
-    if (s->baggage) {
-        bytes_unref(s->baggage->auth);
-        bytes_unref(s->baggage->data);
+    struct socket_baggage *b = s->baggage;
+    if (b) {
+        bytes_unref(b->auth);
+        bytes_unref(b->data);
+        extra_free(b);
     }
-    mem_free(s->baggage);
-    extra_free(s);
+    slab_free(b, sizeof(*b));
     slab_free(s, size_with(s->member.id_len));
 }
 
@@ -162,7 +169,7 @@ static void wait_unlink(struct wait *w)
     list_remove(&w->link);
     list_remove(&w->of_question);
     timer_stop(&w->timer);
-    w->socket->extra->n_waiting--;
+    w->socket->baggage->extra->n_waiting--;
     socket_settle(w->socket);
 }
 
@@ -180,10 +187,11 @@ static void wait_end(struct wait *w, struct sio_event *answer)
 
 static void drop_acks(struct sio_socket *s)
 {
-    while (s->extra && !list_empty(&s->extra->waiting))
-        wait_end(container_of(s->extra->waiting.next, struct wait, link), NULL);
-    if (s->extra)
-        acks_expire(&s->extra->owed);
+    struct socket_extra *x;
+    while ((x = socket_extra(s)) && !list_empty(&x->waiting))
+        wait_end(container_of(x->waiting.next, struct wait, link), NULL);
+    if (x)
+        acks_expire(&x->owed);
 }
 
 void socket_gone(struct sio_socket *s, const char *reason)
@@ -199,8 +207,8 @@ void socket_gone(struct sio_socket *s, const char *reason)
     if (was_connected)
         namespace_end(&ns->home->on_disconnecting, s, reason);
     s->state = SOCKET_GONE;
-    if (s->extra && s->extra->next)
-        namespace_forget(s->extra->next);
+    if (socket_extra(s) && socket_extra(s)->next)
+        namespace_forget(socket_extra(s)->next);
     struct recovery_session *kept = recovery_keep(s, was_connected, reason);
     adapter_remove(ns->adapter, &s->member);
     drop_acks(s);
@@ -353,7 +361,8 @@ static void on_ack_timeout(struct timer *t)
 
 static bool may_wait(const struct sio_socket *s)
 {
-    if (!s->extra || s->extra->n_waiting < s->ns->server->settings.pending_acks)
+    const struct socket_extra *x = socket_extra(s);
+    if (!x || x->n_waiting < s->ns->server->settings.pending_acks)
         return true;
     metrics_add(M_LIMIT_ACKS, 1);
     return false;
@@ -366,8 +375,9 @@ static struct wait *wait_new(struct sio_socket *s, int64_t id)
     w->id = id;
     list_init(&w->of_question);
     timer_init(&w->timer, on_ack_timeout);
-    list_insert(&socket_extra(s)->waiting, &w->link);
-    s->extra->n_waiting++;
+    struct socket_extra *x = socket_need_extra(s);
+    list_insert(&x->waiting, &w->link);
+    x->n_waiting++;
     return w;
 }
 
@@ -411,9 +421,10 @@ void socket_wait_drop(struct list *of_question)
 
 static struct wait *find_wait(const struct sio_socket *s, int64_t id)
 {
-    if (!s->extra)
+    const struct socket_extra *x = socket_extra(s);
+    if (!x)
         return NULL;
-    const struct list *end = &s->extra->waiting;
+    const struct list *end = &x->waiting;
     for (struct list *n = end->next; n != end; n = n->next) {
         struct wait *w = container_of(n, struct wait, link);
         if (w->id == id)

@@ -24,12 +24,14 @@ struct socket_extra {
     struct sio_next *next; /* while ADMITTING */
 };
 
-/* What the client or the application has attached; NULL when it did not. */
+/* What the client or the application has attached, NULL when it did not; and
+ * what is needed at times, so that most sockets pay one pointer for all. */
 struct socket_baggage {
     struct bytes *auth; /* JSON */
     struct bytes *data; /* JSON */
     void *context;
     void (*release)(void *context);
+    struct socket_extra *extra; /* NULL: nothing of it */
 };
 
 struct sio_socket {
@@ -37,7 +39,6 @@ struct sio_socket {
     struct sio_socket *next_socket; /* of the client */
     struct client *client;
     struct sio_namespace *ns;
-    struct socket_extra *extra;     /* NULL: nothing of it */
     struct socket_baggage *baggage; /* NULL: none */
     uint8_t state;
     bool ending : 1, recovered : 1;
@@ -70,8 +71,13 @@ struct bytes *socket_data(const struct sio_socket *s);
 /* Takes over the reference. */
 void socket_set_data(struct sio_socket *s, struct bytes *data);
 
+/* NULL: there is nothing of it. */
+static inline struct socket_extra *socket_extra(const struct sio_socket *s)
+{
+    return s->baggage ? s->baggage->extra : NULL;
+}
 /* There from now on; given back by socket_settle. */
-struct socket_extra *socket_extra(struct sio_socket *s);
+struct socket_extra *socket_need_extra(struct sio_socket *s);
 /* Frees what is not needed any more. */
 void socket_settle(struct sio_socket *s);
 

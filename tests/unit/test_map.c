@@ -100,16 +100,14 @@ static void behaves_like_a_set_under_random_changes(void **state)
     map_fini(&m);
 }
 
-static void load_stays_between_a_quarter_and_two(void **state)
+static void grow_and_shrink(struct map m, unsigned load)
 {
-    (void)state;
-    struct map m;
-    map_init(&m, word_key);
     for (unsigned i = 0; i < MANY; i++) {
         (void)word_name(i);
         map_put(&m, &words[i].node);
-        assert_true(m.count <= 2 * m.n_slots);
+        assert_true(m.count <= load * m.n_slots);
     }
+    assert_true(m.count > load / 2 * m.n_slots);
     size_t peak = m.n_slots;
     for (unsigned i = 0; i < MANY - 1; i++)
         map_remove(&m, &words[i].node);
@@ -122,6 +120,22 @@ static void load_stays_between_a_quarter_and_two(void **state)
     assert_true(m.n_slots >= 16);
     assert_ptr_equal(map_get(&m, word_name(MANY - 1)), &words[MANY - 1].node);
     map_fini(&m);
+}
+
+static void load_stays_between_a_quarter_and_two(void **state)
+{
+    (void)state;
+    struct map m;
+    map_init(&m, word_key);
+    grow_and_shrink(m, 2);
+}
+
+static void a_dense_map_has_twice_the_load(void **state)
+{
+    (void)state;
+    struct map m;
+    map_init_dense(&m, word_key);
+    grow_and_shrink(m, 4);
 }
 
 static struct map *removing_from;
@@ -215,6 +229,7 @@ int main(void)
         cmocka_unit_test(finds_what_was_put_and_nothing_else),
         cmocka_unit_test(behaves_like_a_set_under_random_changes),
         cmocka_unit_test(load_stays_between_a_quarter_and_two),
+        cmocka_unit_test(a_dense_map_has_twice_the_load),
         cmocka_unit_test(each_visits_all_once_and_may_remove),
         cmocka_unit_test(fini_leaves_a_usable_empty_map),
         cmocka_unit_test(a_seed_decides_the_order_of_a_map),
