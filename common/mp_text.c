@@ -1,8 +1,6 @@
 /* JSON text to MessagePack in one pass, without a tape. A container's head is
  * written last, in the byte that was left for it: there may be no more children
  * than such a byte can count. */
-#include <assert.h>
-
 #include "common/json_scan.h"
 #include "common/mp.h"
 #include "common/utf8.h"
@@ -166,6 +164,13 @@ static bool put_value(struct walk *w, bool *closed)
     return put_word(w);
 }
 
+/* And goes to the next value; at the root's end nothing is open. */
+static bool put_next(struct walk *w)
+{
+    bool closed;
+    return put_value(w, &closed) && (!closed || go_on(w));
+}
+
 bool mp_put_text(struct buf *b, struct str json)
 {
     /* Without touching the levels. */
@@ -175,10 +180,9 @@ bool mp_put_text(struct buf *b, struct str json)
     w.out = b;
     w.depth = 0;
     size_t had = b->len;
-    bool good, closed;
-    do {
-        good = put_value(&w, &closed) && (!closed || go_on(&w));
-    } while (good && w.depth > 0);
+    bool good = put_next(&w);
+    while (good && w.depth > 0)
+        good = put_next(&w);
     if (good && w.p == w.end && !b->full)
         return true;
     buf_truncate(b, had);
