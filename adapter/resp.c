@@ -84,8 +84,34 @@ static const char *read_digits(const char *p, const char *end, uint64_t max,
     return p;
 }
 
+/* What most numbers are: up to three digits and the end, all there. False when
+ * it is anything else, wrong ones among them. */
+static inline bool read_small(const struct resp *r, size_t *at, int64_t *out)
+{
+    enum { SMALL_DIGITS = 3 };
+    if (r->in.len - *at < 1 + SMALL_DIGITS + END)
+        return false;
+    const char *p = r->in.p + *at + 1;
+    unsigned v = (unsigned)(*p++ - '0');
+    if (v > 9)
+        return false;
+    for (int i = 1; i < SMALL_DIGITS && *p != '\r'; i++) {
+        unsigned digit = (unsigned)(*p++ - '0');
+        if (digit > 9 || v == 0)
+            return false;
+        v = v * 10 + digit;
+    }
+    if (p[0] != '\r' || p[1] != '\n')
+        return false;
+    *at = (size_t)(p - r->in.p) + END;
+    *out = v;
+    return true;
+}
+
 static int read_number(struct resp *r, size_t *at, int64_t *out)
 {
+    if (read_small(r, at, out))
+        return 1;
     static const char bad[] = "a number that is none";
     const char *first = r->in.p + *at + 1, *end = r->in.p + r->in.len;
     bool negative = first < end && *first == '-';
@@ -206,6 +232,31 @@ static bool count(struct resp *r, const struct redis_reply *e)
     return r->depth == 0;
 }
 
+/* What is published comes as an array of texts: takes those off that are there,
+ * without a look at anything else. True when the reply is complete with one. */
+static bool take_texts(struct resp *r)
+{
+    while (r->depth == 1 && r->n < REDIS_ITEMS_MAX && r->at < r->in.len &&
+           r->in.p[r->at] == '$') {
+        size_t at = r->at;
+        int64_t len;
+        if (!read_small(r, &at, &len) || r->in.len - at < (size_t)len + END)
+            return false;
+        const char *end = r->in.p + at + len;
+        if (end[0] != '\r' || end[1] != '\n')
+            return false;
+        r->items[r->n] =
+            (struct redis_reply){.type = REPLY_TEXT, .text.len = (size_t)len};
+        r->items_at[r->n++] = at;
+        r->at = at + (size_t)len + END;
+        if (--r->left[0] == 0) {
+            r->depth = 0;
+            return true;
+        }
+    }
+    return false;
+}
+
 static void give(struct resp *r, struct redis_reply *out)
 {
     *out = r->head;
@@ -257,7 +308,7 @@ int resp_next(struct resp *r, struct redis_reply *out)
         if (rc == 0)
             return keep(r);
         note(r, &e, text_at);
-    } while (!count(r, &e));
+    } while (!count(r, &e) && !take_texts(r));
     give(r, out);
     return 1;
 }

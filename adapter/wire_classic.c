@@ -64,6 +64,8 @@ bool wire_classic_room(struct str base, struct str channel, struct str *room)
 #define FIXSTR_5 "\xA5"
 #define FIXSTR_6 "\xA6"
 #define MAP_OF_3 "\x83"
+#define ARRAY_OF_3 "\x93"
+#define EMPTY_MAP "\x80"
 #define EVENT "\x02"
 _Static_assert(PACKET_EVENT == 2, "as it is written");
 
@@ -86,16 +88,28 @@ void wire_put_names(struct json *tape, const struct str *names, size_t n,
     }
 }
 
+static int put_data(struct json *tape, const struct packet *p, struct buf *out)
+{
+    struct str data = bytes_str(p->data);
+    if (p->n_bins == 0 && str_starts(data, STR("[")) && mp_put_text(out, data))
+        return 0;
+    /* It was checked against narrower limits when it came in. */
+    struct json_limits limits = {.depth = 64, .nodes = (1U << 24) - 1};
+    if (json_parse(tape, data, limits) < 0 || json_type(tape, 0) != JSON_ARRAY)
+        return ERR_PROTO;
+    mp_put_json(out, tape, 0, p->bins, p->n_bins);
+    return 0;
+}
+
 int wire_put_packet(struct json *tape, const struct packet *p, struct buf *out)
 {
-    /* The data was checked against narrower limits when it came in. */
-    struct json_limits limits = {.depth = 64, .nodes = (1U << 24) - 1};
+    size_t had = out->len;
     assert(p->type == PACKET_EVENT && p->data);
-    if (json_parse(tape, bytes_str(p->data), limits) < 0 ||
-        json_type(tape, 0) != JSON_ARRAY)
-        return ERR_PROTO;
     buf_add(out, STR(MAP_OF_3 FIXSTR_4 "type" EVENT FIXSTR_4 "data"));
-    mp_put_json(out, tape, 0, p->bins, p->n_bins);
+    if (put_data(tape, p, out) < 0) {
+        buf_truncate(out, had);
+        return ERR_PROTO;
+    }
     buf_add(out, STR(FIXSTR_3 "nsp"));
     mp_put_str(out, p->nsp);
     return 0;
@@ -173,12 +187,13 @@ static bool is_event_type(struct str at)
 
 bool wire_reserved_event(struct str name)
 {
-    static const char *const reserved[] = {
-        "connect",       "connect_error", "disconnect",
-        "disconnecting", "newListener",   "removeListener",
+    static const struct str reserved[] = {
+        STR_INIT("connect"),     STR_INIT("connect_error"),
+        STR_INIT("disconnect"),  STR_INIT("disconnecting"),
+        STR_INIT("newListener"), STR_INIT("removeListener"),
     };
     for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
-        if (str_eq(str_of(reserved[i]), name))
+        if (str_eq(reserved[i], name))
             return true;
     }
     return false;
@@ -210,19 +225,19 @@ static int check_data(struct str at)
     }
 }
 
-static int read_data(struct str at, struct str nsp,
+static int read_data(struct str *at, struct str nsp,
                      const struct wire_limits *limits, struct packet **packet)
 {
-    int rc = check_data(at);
+    int rc = check_data(*at);
     if (rc < 0)
         return rc;
     struct mp_bins bins = {.n = 0};
     struct buf text;
     buf_init(&text, limits->json_bytes);
     /* As JSON it is a little longer: what is short does not have to grow. */
-    (void)buf_space(&text, at.len < TEXT_BYTES ? at.len : TEXT_BYTES);
+    (void)buf_space(&text, at->len < TEXT_BYTES ? at->len : TEXT_BYTES);
     buf_clear(&text);
-    rc = mp_to_json(&at, &text, limits->depth, &bins);
+    rc = mp_to_json(at, &text, limits->depth, &bins);
     if (rc == 0) {
         struct bytes *data = buf_take(&text);
         *packet =
@@ -234,9 +249,42 @@ static int read_data(struct str at, struct str nsp,
     return rc;
 }
 
+/* What stands there in every message of ours and of most others, in one piece;
+ * false when it is something else. */
+static inline bool take_known(struct str *in, struct str known)
+{
+    if (!str_starts(*in, known))
+        return false;
+    *in = str_from(*in, known.len);
+    return true;
+}
+
+/* As nearly all are written, read without a search. False when it is not like
+ * that, or not good: nothing is taken then. */
+static bool read_usual_packet(struct str *in, struct str nsp,
+                              const struct wire_limits *limits,
+                              struct packet **packet)
+{
+    struct str at = *in, of;
+    struct packet *p = NULL;
+    if (!take_known(&at, STR(MAP_OF_3 FIXSTR_4 "type" EVENT FIXSTR_4 "data")) ||
+        read_data(&at, nsp, limits, &p) < 0)
+        return false;
+    if (!take_known(&at, STR(FIXSTR_3 "nsp")) || !mp_take_short(&at, &of) ||
+        !str_eq(of, nsp)) {
+        packet_unref(p);
+        return false;
+    }
+    *in = at;
+    *packet = p;
+    return true;
+}
+
 int wire_read_packet(struct str *in, struct str nsp,
                      const struct wire_limits *limits, struct packet **packet)
 {
+    if (read_usual_packet(in, nsp, limits, packet))
+        return 0;
     struct wire_field f[] = {
         {.key = STR("type")}, {.key = STR("data")}, {.key = STR("nsp")}};
     if (wire_scan_map(in, f, 3) < 0)
@@ -250,13 +298,15 @@ int wire_read_packet(struct str *in, struct str nsp,
         return ERR_STATE;
     if (!is_event_type(f[0].at) || !f[1].at.p)
         return ERR_PROTO;
-    return read_data(f[1].at, nsp, limits, packet);
+    return read_data(&f[1].at, nsp, limits, packet);
 }
 
 /* JavaScript servers may join a room named 7: it comes as a number, and is the
  * room "7" here. */
 static int read_name(struct str *in, struct buf *numbers, struct str *name)
 {
+    if (mp_take_short(in, name))
+        return 0;
     struct mp_value v;
     if (mp_read(in, &v) < 0)
         return ERR_PROTO;
@@ -289,11 +339,11 @@ static int read_name(struct str *in, struct buf *numbers, struct str *name)
 }
 
 /* Absent and nil are no names at all. */
-static int read_names(struct str at, struct buf *numbers, struct str *names,
+static int read_names(struct str *at, struct buf *numbers, struct str *names,
                       size_t *n)
 {
     struct mp_value head = {.type = MP_NIL};
-    if (at.p && mp_read(&at, &head) < 0)
+    if (at->p && mp_read(at, &head) < 0)
         return ERR_PROTO;
     if (head.type == MP_NIL)
         return 0;
@@ -302,7 +352,7 @@ static int read_names(struct str at, struct buf *numbers, struct str *names,
     if (head.count > WIRE_NAMES_MAX)
         return ERR_LIMIT;
     for (; *n < head.count; ++*n) {
-        int rc = read_name(&at, numbers, &names[*n]);
+        int rc = read_name(at, numbers, &names[*n]);
         if (rc < 0)
             return rc;
     }
@@ -317,21 +367,45 @@ static bool read_volatile(struct str at)
            mp_read(&f.at, &v) == 0 && v.type == MP_BOOL && v.b;
 }
 
+/* The same of the options, when there are no flags. */
+static bool read_usual_opts(struct str *in, struct wire_message *m)
+{
+    struct str at = *in;
+    if (!take_known(&at, STR(MAP_OF_3 FIXSTR_5 "rooms")) ||
+        read_names(&at, &m->numbers, m->rooms, &m->n_rooms) < 0 ||
+        !take_known(&at, STR(FIXSTR_6 "except")) ||
+        read_names(&at, &m->numbers, m->except, &m->n_except) < 0 ||
+        !take_known(&at, STR(FIXSTR_5 "flags" EMPTY_MAP)))
+        return false;
+    *in = at;
+    return true;
+}
+
 static int read_opts(struct str *in, struct wire_message *m)
 {
+    if (read_usual_opts(in, m))
+        return 0;
+    m->n_rooms = m->n_except = 0;
+    buf_clear(&m->numbers);
     struct wire_field f[] = {
         {.key = STR("rooms")}, {.key = STR("except")}, {.key = STR("flags")}};
     if (wire_scan_map(in, f, 3) < 0)
         return ERR_PROTO;
-    int rc = read_names(f[0].at, &m->numbers, m->rooms, &m->n_rooms);
+    int rc = read_names(&f[0].at, &m->numbers, m->rooms, &m->n_rooms);
     if (rc == 0)
-        rc = read_names(f[1].at, &m->numbers, m->except, &m->n_except);
+        rc = read_names(&f[1].at, &m->numbers, m->except, &m->n_except);
     m->is_volatile = read_volatile(f[2].at);
     return rc;
 }
 
 static int read_uid(struct str *in, struct str *uid, uint32_t *n)
 {
+    struct str at = str_from(*in, 1);
+    if (str_starts(*in, STR(ARRAY_OF_3)) && mp_take_short(&at, uid)) {
+        *in = at;
+        *n = 3;
+        return 0;
+    }
     struct mp_value v;
     if (mp_read(in, &v) < 0 || v.type != MP_ARRAY || v.count < 3)
         return ERR_PROTO;

@@ -24,7 +24,7 @@ static msgpack_packer packer(struct buf *b)
     return pk;
 }
 
-static void put_nil(struct buf *b)
+void mp_put_nil(struct buf *b)
 {
     msgpack_packer pk = packer(b);
     (void)msgpack_pack_nil(&pk);
@@ -61,14 +61,20 @@ void mp_put_double(struct buf *b, double v)
 /* Most are short: head and text at once. */
 void mp_put_str(struct buf *b, struct str s)
 {
-    if (s.len < 32) {
-        char *p = buf_space(b, 1 + s.len);
+    if (s.len <= UINT8_MAX) {
+        size_t head = s.len < 32 ? 1 : 2;
+        char *p = buf_space(b, head + s.len);
         if (!p)
             return;
-        *p = (char)(0xA0 | s.len);
+        if (head == 1) {
+            *p = (char)(0xA0 | s.len);
+        } else {
+            p[0] = (char)0xD9;
+            p[1] = (char)s.len;
+        }
         if (s.len > 0)
-            memcpy(p + 1, s.p, s.len);
-        buf_commit(b, 1 + s.len);
+            memcpy(p + head, s.p, s.len);
+        b->len += head + s.len;
         return;
     }
     msgpack_packer pk = packer(b);
@@ -85,12 +91,20 @@ void mp_put_bin(struct buf *b, struct str s)
 
 void mp_put_array(struct buf *b, uint32_t n)
 {
+    if (n < 16) {
+        buf_addc(b, (char)(0x90 | n));
+        return;
+    }
     msgpack_packer pk = packer(b);
     (void)msgpack_pack_array(&pk, n);
 }
 
 void mp_put_map(struct buf *b, uint32_t n)
 {
+    if (n < 16) {
+        buf_addc(b, (char)(0x80 | n));
+        return;
+    }
     msgpack_packer pk = packer(b);
     (void)msgpack_pack_map(&pk, n);
 }
@@ -153,7 +167,7 @@ static void put_scalar(struct buf *b, const struct json *j, uint32_t node,
         mp_put_str(b, json_string_view(j, node, scratch));
         break;
     default:
-        put_nil(b);
+        mp_put_nil(b);
         break;
     }
 }
@@ -190,9 +204,19 @@ struct writer {
     struct bytes *const *bins;
     size_t n_bins;
     struct buf *out, scratch;
+    bool omits; /* there is something to leave out: the rest is in use */
     uint32_t depth;
     struct open open[JSON_DEPTH_MAX];
 };
+
+/* A key, or a text that could be one. */
+static bool has_proto_key(const struct json *j, uint32_t node)
+{
+    uint32_t end = j->nodes[node].next;
+    while (node < end && !is_proto_key(j, node))
+        node++;
+    return node < end;
+}
 
 /* True for a member that is left out. */
 static bool is_left_out(struct writer *w, uint32_t node)
@@ -220,14 +244,14 @@ static uint32_t put_node(struct writer *w, uint32_t node)
         mp_put_bin(w->out, bytes_str(w->bins[bin]));
         return n->next;
     }
-    uint32_t omitted = map ? count_proto_keys(w->j, node) : 0;
+    uint32_t omitted = map && w->omits ? count_proto_keys(w->j, node) : 0;
     if (map)
         mp_put_map(w->out, n->count - omitted);
     else if (n->type == JSON_ARRAY)
         mp_put_array(w->out, n->count);
     else
         put_scalar(w->out, w->j, node, &w->scratch);
-    if (map || n->type == JSON_ARRAY) {
+    if (w->omits && (map || n->type == JSON_ARRAY)) {
         assert(w->depth < JSON_DEPTH_MAX);
         w->open[w->depth++] =
             (struct open){.end = n->next, .omits = omitted > 0};
@@ -240,11 +264,18 @@ static uint32_t put_node(struct writer *w, uint32_t node)
 void mp_put_json(struct buf *b, const struct json *j, uint32_t node,
                  struct bytes *const *bins, size_t n_bins)
 {
-    struct writer w = {.j = j, .bins = bins, .n_bins = n_bins, .out = b};
+    /* Without touching the open containers. */
+    struct writer w;
+    w.j = j;
+    w.bins = bins;
+    w.n_bins = n_bins;
+    w.out = b;
+    w.omits = has_proto_key(j, node);
+    w.depth = 0;
     buf_init(&w.scratch, j->text.len);
     uint32_t end = j->nodes[node].next;
     while (node < end && !b->full) {
-        if (is_left_out(&w, node))
+        if (w.omits && is_left_out(&w, node))
             node = j->nodes[node + 1].next;
         else
             node = put_node(&w, node);
@@ -284,6 +315,8 @@ static const struct {
     {F_STR, 1},    {F_STR, 2},    {F_STR, 4},    {F_ARRAY, 2},  {F_ARRAY, 4},
     {F_MAP, 2},    {F_MAP, 4},
 };
+
+enum { HEAD_TRUE = 0xC3, HEAD_FIXEXT_1 = 0xD4 };
 
 static uint64_t big_endian(const char *p, size_t len)
 {
@@ -369,7 +402,7 @@ static int read_wide(struct str *in, unsigned c, struct mp_value *v)
         return 0;
     case F_BOOL:
         v->type = MP_BOOL;
-        v->b = c == 0xC3;
+        v->b = c == HEAD_TRUE;
         return 0;
     case F_F32:
     case F_F64:
@@ -462,6 +495,15 @@ int mp_skip(struct str *in)
 }
 
 /* ---- to JSON ------------------------------------------------------------- */
+
+/* Of texts only type and content are set: most are short. */
+static inline int read_value(struct str *in, struct mp_value *v)
+{
+    if (!mp_take_short(in, &v->s))
+        return mp_read(in, v);
+    v->type = MP_STR;
+    return 0;
+}
 
 struct frame {
     uint32_t left; /* elements or pairs that are still to come */
@@ -626,7 +668,7 @@ static int open_frame(struct to_json *t, const struct mp_value *v)
 static int add_value(struct to_json *t)
 {
     struct mp_value v;
-    int rc = mp_read(t->in, &v);
+    int rc = read_value(t->in, &v);
     if (rc < 0)
         return rc;
     switch (v.type) {
@@ -710,7 +752,14 @@ static bool key_is(const struct mp_value *key, struct str name)
  * as JSON, and has been taken: it is undefined, or its key is __proto__. */
 static int skip_member(struct to_json *t, const struct mp_value *key)
 {
+    if (key_is(key, proto_key)) {
+        int rc = mp_skip(t->in);
+        return rc < 0 ? rc : 1;
+    }
     struct str at = *t->in;
+    unsigned c = at.len > 0 ? (unsigned char)at.p[0] : 0;
+    if (c != HEAD_TRUE && c != HEAD_FIXEXT_1)
+        return 0;
     struct mp_value value;
     int rc = mp_read(&at, &value);
     if (rc < 0)
@@ -718,10 +767,6 @@ static int skip_member(struct to_json *t, const struct mp_value *key)
     if (mp_is_undefined(&value)) {
         *t->in = at;
         return 1;
-    }
-    if (key_is(key, proto_key)) {
-        rc = mp_skip(t->in);
-        return rc < 0 ? rc : 1;
     }
     if (value.type == MP_BOOL && value.b && key_is(key, STR("_placeholder")))
         t->lookalike = true;
@@ -752,7 +797,7 @@ static int advance(struct to_json *t)
             return 1;
         }
         struct mp_value key;
-        int rc = mp_read(t->in, &key);
+        int rc = read_value(t->in, &key);
         if (rc < 0)
             return rc;
         rc = skip_member(t, &key);
@@ -770,7 +815,14 @@ static int advance(struct to_json *t)
 int mp_to_json(struct str *in, struct buf *out, uint32_t depth,
                struct mp_bins *bins)
 {
-    struct to_json t = {.in = in, .out = out, .bins = bins, .max = depth};
+    /* Without touching the frames. */
+    struct to_json t;
+    t.in = in;
+    t.out = out;
+    t.bins = bins;
+    t.depth = 0;
+    t.max = depth;
+    t.lookalike = false;
     assert(depth <= MP_DEPTH_MAX);
     size_t had = bins ? bins->n : 0;
     int rc;

@@ -15,6 +15,7 @@
 
 /* ---- writing ------------------------------------------------------------- */
 
+void mp_put_nil(struct buf *b);
 void mp_put_bool(struct buf *b, bool v);
 void mp_put_int(struct buf *b, int64_t v);
 void mp_put_uint(struct buf *b, uint64_t v);
@@ -32,6 +33,12 @@ void mp_put_map(struct buf *b, uint32_t n);
  * out. */
 void mp_put_json(struct buf *b, const struct json *j, uint32_t node,
                  struct bytes *const *bins, size_t n_bins);
+/* The same from the text, in one pass and without a tape; there are no
+ * attachments. Only for text as most messages are: nothing escaped, no white
+ * space, whole numbers without point and exponent, few children and levels.
+ * False, with nothing written, when it is something else or does not fit: then
+ * it takes a tape, which also tells whether it is JSON. */
+bool mp_put_text(struct buf *b, struct str json);
 /* Which attachment the value stands for; `n_bins` when it does for none. */
 size_t mp_placeholder(const struct json *j, uint32_t node, size_t n_bins);
 

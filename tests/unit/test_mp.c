@@ -486,6 +486,156 @@ static void what_is_packed_unpacks_to_the_same_text(void **state)
     json_fini(&tape);
 }
 
+/* With nothing written when it is false. */
+static bool packs_text(struct str json, struct buf *out)
+{
+    buf_clear(out);
+    buf_add(out, STR("before"));
+    bool packed = mp_put_text(out, json);
+    assert_true(str_starts(buf_str(out), STR("before")));
+    assert_true(packed || out->len == 6);
+    return packed;
+}
+
+static void assert_packs_as_with_a_tape(struct str json, struct buf *out)
+{
+    struct json_limits limits = {64, 1000000};
+    struct json tape;
+    struct buf want;
+    json_init(&tape);
+    buf_init(&want, 1U << 20);
+    assert_int_equal(json_parse(&tape, json, limits), 0);
+    mp_put_json(&want, &tape, 0, NULL, 0);
+    assert_true(str_eq(str_from(buf_str(out), 6), buf_str(&want)));
+    buf_fini(&want);
+    json_fini(&tape);
+}
+
+static void simple_text_is_packed_as_with_a_tape(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "[]",
+        "{}",
+        "[[],{},[[]]]",
+        "0",
+        "-0",
+        "127",
+        "128",
+        "-33",
+        "999999999999999999",
+        "-999999999999999999",
+        "\"\"",
+        "[\"say\",{\"room\":\"r\",\"n\":1,\"b\":[true,false,null]}]",
+        "[\"\xC3\xA4 \xF0\x9F\x98\x80\"]",
+        "[\"0123456789012345678901234567890\"]",
+        "[\"01234567890123456789012345678901\"]",
+        "{\"__proto_\":{\"\":1},\"a\":1,\"a\":2}",
+        "[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15]",
+        "[[[[[[[[]]]]]]]]",
+    };
+    struct buf out, text;
+    buf_init(&out, 1U << 20);
+    buf_init(&text, 1U << 20);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        assert_true(packs_text(str_of(texts[i]), &out));
+        assert_packs_as_with_a_tape(str_of(texts[i]), &out);
+    }
+    /* Around the lengths at which the heads of texts change. */
+    for (size_t n = 250; n < 260; n++) {
+        buf_clear(&text);
+        buf_addc(&text, '"');
+        for (size_t i = 0; i < n; i++)
+            buf_addc(&text, 'x');
+        buf_addc(&text, '"');
+        assert_true(packs_text(buf_str(&text), &out));
+        assert_int_equal(out.len, 6 + (n < 256 ? 2U : 3U) + n);
+        assert_packs_as_with_a_tape(buf_str(&text), &out);
+    }
+    unsigned packed = 0;
+    srand(8);
+    for (unsigned round = 0; round < 4000; round++) {
+        buf_clear(&text);
+        gen(&text, 0);
+        if (!packs_text(buf_str(&text), &out))
+            continue;
+        packed++;
+        assert_packs_as_with_a_tape(buf_str(&text), &out);
+    }
+    assert_true(packed > 1000);
+    buf_fini(&text);
+    buf_fini(&out);
+}
+
+static void other_text_takes_a_tape(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        /* no JSON */
+        "",
+        "[",
+        "[1",
+        "[1,",
+        "[1,]",
+        "[,1]",
+        "[1 2]",
+        "[1]]",
+        "[1}",
+        "{\"a\":1]",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "{1:2}",
+        "[tru]",
+        "[truex]",
+        "nul",
+        "[-]",
+        "[01]",
+        "[-01]",
+        "[+1]",
+        "\"",
+        "\"a",
+        "[\"\x01\"]",
+        "[\"\xC3\"]",
+        "{\"\xFF\":1}",
+        /* not simple */
+        " []",
+        "[ 1]",
+        "[1] ",
+        "[1.5]",
+        "[1e3]",
+        "[1000000000000000000]",
+        "[\"a\\n\"]",
+        "{\"\\u0061\":1}",
+        "{\"__proto__\":1}",
+        "{\"\\u005f_proto__\":1}",
+        "[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]",
+        "[[[[[[[[[]]]]]]]]]",
+    };
+    struct buf out;
+    buf_init(&out, 1000);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        assert_false(packs_text(str_of(texts[i]), &out));
+    buf_fini(&out);
+}
+
+static void packing_text_is_bounded(void **state)
+{
+    (void)state;
+    struct str text = STR("[\"a\",{\"b\":[1,true,\"cdef\"]}]");
+    struct buf out;
+    size_t fits = 0;
+    for (size_t max = 6; max < 40; max++) {
+        buf_init(&out, max);
+        bool packed = packs_text(text, &out);
+        assert_int_equal(packed, !out.full);
+        if (packed && !fits)
+            fits = max;
+        buf_fini(&out);
+    }
+    assert_int_equal(fits, 6 + 1 + 2 + 1 + 2 + 1 + 1 + 1 + 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -515,6 +665,9 @@ int main(void)
         cmocka_unit_test(impossible_counts_are_refused_at_once),
         cmocka_unit_test(skipping_is_not_deep),
         cmocka_unit_test(what_is_packed_unpacks_to_the_same_text),
+        cmocka_unit_test(simple_text_is_packed_as_with_a_tape),
+        cmocka_unit_test(other_text_takes_a_tape),
+        cmocka_unit_test(packing_text_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -124,6 +124,27 @@ static void replies_are_the_same_in_pieces_of_any_size(void **state)
     assert_reads("+\r\n-\r\n*0\r\n*-1\r\n", "<> error<> [] nil ");
 }
 
+static void texts_of_any_length_follow_in_an_array(void **state)
+{
+    (void)state;
+    char text[1300], as[1300], c[101], p[1001];
+    memset(c, 'c', 100);
+    memset(p, 'p', 1000);
+    c[100] = p[1000] = '\0';
+    (void)snprintf(text, sizeof(text),
+                   "*3\r\n$7\r\nmessage\r\n$100\r\n%s\r\n$1000\r\n%s\r\n"
+                   "*2\r\n$-1\r\n$0\r\n\r\n",
+                   c, p);
+    (void)snprintf(as, sizeof(as), "[<message> <%s> <%s> ] [nil <> ] ", c, p);
+    assert_int_equal(read_in_pieces(str_of(text), strlen(text)), 0);
+    assert_string_equal(seen, as);
+    assert_reads("*9\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nd\r\n"
+                 "$1\r\ne\r\n$1\r\nf\r\n$1\r\ng\r\n$1\r\nh\r\n$1\r\ni\r\n"
+                 ":2\r\n",
+                 "[<a> <b> <c> <d> <e> <f> <g> <h> ] 2 ");
+    assert_reads("*2\r\n*1\r\n$1\r\na\r\n$1\r\nb\r\n", "[[] <b> ] ");
+}
+
 static void arrays_in_arrays_are_passed_over(void **state)
 {
     (void)state;
@@ -177,6 +198,10 @@ static void everything_has_its_end(void **state)
 {
     (void)state;
     assert_refuses("$1\r\nab\r\n", ERR_PROTO, "a text without its end");
+    assert_refuses("*2\r\n$1\r\nab\r\n$1\r\nc\r\n", ERR_PROTO,
+                   "a text without its end");
+    assert_refuses("*2\r\n$1\r\na\r\n$1\r\nb\n\r", ERR_PROTO,
+                   "a text without its end");
     assert_refuses("+OK\n", ERR_PROTO, "a line that does not end as it should");
     assert_refuses("+\n", ERR_PROTO, "a line that does not end as it should");
 }
@@ -252,6 +277,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(replies_are_the_same_in_pieces_of_any_size,
+                                  teardown),
+        cmocka_unit_test_teardown(texts_of_any_length_follow_in_an_array,
                                   teardown),
         cmocka_unit_test_teardown(arrays_in_arrays_are_passed_over, teardown),
         cmocka_unit_test_teardown(numbers_are_written_in_one_way, teardown),

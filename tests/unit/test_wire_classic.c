@@ -345,6 +345,34 @@ static void keys_may_come_in_any_order_and_number(void **state)
     wire_message_fini(&got);
 }
 
+/* They begin as most do, and go on in another way. */
+static void what_was_read_in_vain_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    assert_accepts(HEAD PACKET "83 a5726f6f6d73 92a161 07 a5666c616773 80"
+                               "a5726f6f6d73 91a163",
+                   "[\"x\"]");
+    assert_int_equal(got.n_rooms, 1);
+    assert_true(str_eq(got.rooms[0], STR("c")));
+    wire_message_fini(&got);
+    assert_accepts(HEAD PACKET "83 a5726f6f6d73 92a161 07 a6657863657074 91 08"
+                               "a5666c616773 81 a8766f6c6174696c65 c3",
+                   "[\"x\"]");
+    assert_true(got.is_volatile);
+    assert_int_equal(got.n_rooms, 2);
+    assert_true(str_eq(got.rooms[0], STR("a")));
+    assert_true(str_eq(got.rooms[1], STR("7")));
+    assert_int_equal(got.n_except, 1);
+    assert_true(str_eq(got.except[0], STR("8")));
+    wire_message_fini(&got);
+    assert_accepts(HEAD "83 a474797065 02" DATA_X DATA_X OPTS_NONE, "[\"x\"]");
+    wire_message_fini(&got);
+    assert_accepts(HEAD "84 a474797065 02" DATA_X "a36e7370 a22f61"
+                        "a36e7370 a12f" OPTS_NONE,
+                   "[\"x\"]");
+    wire_message_fini(&got);
+}
+
 static void extra_elements_are_skipped(void **state)
 {
     (void)state;
@@ -619,6 +647,7 @@ int main(void)
         cmocka_unit_test(messages_of_other_namespaces_are_told_apart),
         cmocka_unit_test(missing_and_nil_options_are_tolerated),
         cmocka_unit_test(keys_may_come_in_any_order_and_number),
+        cmocka_unit_test(what_was_read_in_vain_leaves_nothing_behind),
         cmocka_unit_test(extra_elements_are_skipped),
         cmocka_unit_test(wide_forms_are_tolerated),
         cmocka_unit_test(numbers_name_rooms_by_their_digits),
