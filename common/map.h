@@ -27,6 +27,9 @@ void map_init(struct map *m, map_key_fn *key);
 /* For simulations only: draws the process's key anew, for maps made from now
  * on. No map may hold anything. */
 void map_reseed(void);
+/* As maps hash; the same for the life of the process, and of no use to others.
+ * A map must have been made before. */
+uint64_t map_hash(struct str s);
 /* Frees the table, not the objects. */
 void map_fini(struct map *m);
 struct map_node *map_get(const struct map *m, struct str key);
