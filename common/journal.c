@@ -49,6 +49,13 @@ void journal_close(void)
     journal.n_names = 0;
 }
 
+static uint64_t head_hash(struct str sid)
+{
+    if (sid.len > JOURNAL_HEAD)
+        sid.len = JOURNAL_HEAD;
+    return map_hash(sid);
+}
+
 static int64_t clock_ms(void)
 {
     struct timespec ts;
@@ -70,14 +77,14 @@ static void add(uint64_t sid, uint64_t socket_id, enum journal_code code,
 void journal_add(struct str sid, enum journal_code code, uint32_t detail)
 {
     if (journal.ring)
-        add(map_hash(sid), 0, code, detail);
+        add(head_hash(sid), 0, code, detail);
 }
 
 void journal_add_socket(struct str sid, struct str socket_id,
                         enum journal_code code, uint32_t detail)
 {
     if (journal.ring)
-        add(map_hash(sid), map_hash(socket_id), code, detail);
+        add(head_hash(sid), map_hash(socket_id), code, detail);
 }
 
 /* ---- names --------------------------------------------------------------- */
@@ -133,13 +140,14 @@ int64_t journal_since(void)
 
 /* The sid that a socket's id belongs to, or has last belonged to; otherwise it
  * is taken for a sid. */
-static uint64_t connection_of(uint64_t id)
+static uint64_t connection_of(struct str text)
 {
+    uint64_t id = map_hash(text);
     for (uint32_t i = journal_count(); i > 0; i--) {
         if (at(i - 1)->socket_id == id)
             return at(i - 1)->sid;
     }
-    return id;
+    return head_hash(text);
 }
 
 uint32_t journal_of(struct str id, uint32_t most,
@@ -149,7 +157,7 @@ uint32_t journal_of(struct str id, uint32_t most,
     uint32_t n = 0, count = journal_count();
     if (count == 0)
         return 0;
-    uint64_t sid = connection_of(map_hash(id));
+    uint64_t sid = connection_of(id);
     for (uint32_t i = 0; i < count; i++)
         n += at(i)->sid == sid;
     uint32_t skip = n > most ? n - most : 0;

@@ -54,7 +54,10 @@
       "broke the WebSocket protocol: closed with code %")                      \
     X(J_TOO_LARGE, NUMBER, "too_large",                                        \
       "sent more than engine.max_payload_bytes, which is %")                   \
-    X(J_TWO_POLLS, NOTHING, "bad_poll", "polled or posted twice at once")      \
+    X(J_BAD_POLL, NOTHING, "bad_poll",                                         \
+      "polled or posted twice at once, or posted what it may not")             \
+    X(J_PEER_CLOSED, NUMBER, "peer_closed",                                    \
+      "the client closed its WebSocket with code %")                           \
     X(J_STREAM_ENDED, NOTHING, "stream_ended", "its TCP connection ended")     \
     X(J_STREAM_FAILED, ERROR, "stream_failed", "its TCP connection broke: %")  \
     X(J_RELAYED, NAME, "relayed", "its request went to node %")                \
@@ -78,12 +81,16 @@ struct journal_record {
     uint16_t code; /* enum journal_code */
 };
 
+/* Connections are known by the head of their sid, as in the log: enough to find
+ * one, and not enough to take it over. */
+enum { JOURNAL_HEAD = 8 };
+
 /* Room for the latest `records`, taken at once; 0 keeps the journal off. What
  * it held before is forgotten. */
 void journal_open(uint32_t records);
 void journal_close(void);
 
-/* `sid`: the Engine.IO session's. */
+/* `sid`: the Engine.IO session's, whole. */
 void journal_add(struct str sid, enum journal_code code, uint32_t detail);
 /* The same, and lets the connection be found by a Socket.IO id from then on. */
 void journal_add_socket(struct str sid, struct str socket_id,
@@ -93,7 +100,8 @@ void journal_add_socket(struct str sid, struct str socket_id,
 uint32_t journal_name(struct str name);
 
 /* Calls `each` for the latest `most` records, oldest first, of the connection
- * that `id` is the sid or a socket's id of; returns how many it has in all. */
+ * that `id` is the sid, its head, or a socket's id of; returns how many it has
+ * in all. */
 uint32_t journal_of(struct str id, uint32_t most,
                     void (*each)(void *arg, const struct journal_record *r),
                     void *arg);

@@ -292,13 +292,14 @@ static void open_packet(const struct engine *e, struct str sid, bool websocket,
 }
 
 static struct session *open_session(struct engine *e, struct http_request *r,
-                                    bool old)
+                                    bool old, enum journal_code how)
 {
     char sid[SID_MAX];
     struct str id = {sid, make_sid(e, r, sid)};
     struct session *s = session_new(e, id, r, old);
     s->b64 = engine_asks_base64(r);
     metrics_add(M_HANDSHAKES, 1);
+    session_note(s, how, 0);
     s->owned = true;
     e->on_session(e->arg, s);
     return s;
@@ -323,7 +324,7 @@ static void add_cookie(const struct engine *e, const struct session *s,
 static void handshake_polling(struct engine *e, struct http_request *r,
                               bool old, struct str headers)
 {
-    struct session *s = open_session(e, r, old);
+    struct session *s = open_session(e, r, old, J_OPENED_POLLING);
     struct str index;
     s->jsonp = e->settings.allow_eio3 && http_query(r, STR("j"), &index);
     struct buf packet, body, extra;
@@ -344,7 +345,7 @@ static void handshake_polling(struct engine *e, struct http_request *r,
 static void handshake_websocket(struct engine *e, struct http_request *r,
                                 bool old, struct str headers)
 {
-    struct session *s = open_session(e, r, old);
+    struct session *s = open_session(e, r, old, J_OPENED_WEBSOCKET);
     struct buf open;
     char *body;
     buf_init(&open, 512);

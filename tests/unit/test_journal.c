@@ -82,6 +82,16 @@ static void the_oldest_are_written_over(void **state)
     assert_true(journal_since() > 0);
 }
 
+static void the_head_of_a_sid_is_enough(void **state)
+{
+    (void)state;
+    journal_add(STR("0123456789abcdefghij.node-1"), J_OPENED_POLLING, 0);
+    assert_string_equal(history("01234567", 1), "opened over polling");
+    assert_string_equal(history("0123456789abcdefghij", 1),
+                        "opened over polling");
+    assert_string_equal(history("0123456", 1), "");
+}
+
 static void only_the_latest_are_told_when_fewer_are_asked_for(void **state)
 {
     (void)state;
@@ -111,7 +121,8 @@ static void a_socket_that_came_back_is_found_where_it_is_now(void **state)
     journal_add_socket(STR("first"), STR("socket"), J_CONNECTED, 0);
     journal_add_socket(STR("second"), STR("socket"), J_RECOVERED,
                        journal_name(STR("/")));
-    assert_string_equal(history("socket", 100), "took up an earlier session in /");
+    assert_string_equal(history("socket", 100),
+                        "took up an earlier session in /");
 }
 
 static void names_are_numbered_once_and_the_latest_are_kept(void **state)
@@ -162,6 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_connection_s_records_come_in_order_and_alone),
         TEST(the_oldest_are_written_over),
+        TEST(the_head_of_a_sid_is_enough),
         TEST(only_the_latest_are_told_when_fewer_are_asked_for),
         TEST(a_socket_s_id_leads_to_its_connection),
         TEST(a_socket_that_came_back_is_found_where_it_is_now),
