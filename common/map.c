@@ -165,3 +165,14 @@ void map_each(struct map *m, void (*each)(struct map_node *n, void *arg),
         }
     }
 }
+
+void map_look(const struct map *m,
+              bool (*each)(const struct map_node *n, void *arg), void *arg)
+{
+    for (size_t i = 0; i < m->n_slots; i++) {
+        for (const struct map_node *n = m->slots[i]; n; n = n->next) {
+            if (!each(n, arg))
+                return;
+        }
+    }
+}

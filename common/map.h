@@ -41,5 +41,8 @@ void map_remove(struct map *m, struct map_node *n);
  * nothing else. */
 void map_each(struct map *m, void (*each)(struct map_node *n, void *arg),
               void *arg);
+/* Until `each` returns false; it must change nothing. */
+void map_look(const struct map *m,
+              bool (*each)(const struct map_node *n, void *arg), void *arg);
 
 #endif

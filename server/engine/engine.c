@@ -8,6 +8,7 @@
 #include "common/mem.h"
 #include "common/metrics.h"
 #include "server/engine/eio_packet.h"
+#include "server/engine/look.h"
 
 /* Engine.IO error codes (protocol A.6), in their order. */
 enum eio_error {
@@ -115,6 +116,9 @@ void engine_metrics(const struct engine *e)
 {
     metrics_set(M_SESSIONS_WEBSOCKET, e->n_websocket);
     metrics_set(M_SESSIONS_POLLING, e->sessions.count - e->n_websocket);
+    struct engine_load load = engine_load(e);
+    metrics_set(M_SLOW_CLIENTS, load.slow);
+    metrics_set(M_OUTPUT_QUEUED, load.queued_bytes);
 }
 
 /* ---- answers ------------------------------------------------------------- */
