@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <time.h>
 
+#include "common/id.h"
 #include "common/map.h"
 #include "common/mem.h"
 
@@ -49,11 +50,20 @@ void journal_close(void)
     journal.n_names = 0;
 }
 
-static uint64_t head_hash(struct str sid)
+/* Sids are random: their head needs no hashing. */
+static uint64_t head_of(struct str sid)
 {
-    if (sid.len > JOURNAL_HEAD)
-        sid.len = JOURNAL_HEAD;
-    return map_hash(sid);
+    uint64_t head = 0;
+    static_assert(sizeof(head) == JOURNAL_HEAD, "it fits");
+    memcpy(&head, sid.p, sid.len < sizeof(head) ? sid.len : sizeof(head));
+    return head;
+}
+
+/* Nor do the ids of sockets, but for those of protocol 3, which are made of a
+ * namespace and a sid. */
+static uint64_t socket_key(struct str id)
+{
+    return id.len == ID_LEN ? head_of(id) : map_hash(id);
 }
 
 static int64_t clock_ms(void)
@@ -77,14 +87,14 @@ static void add(uint64_t sid, uint64_t socket_id, enum journal_code code,
 void journal_add(struct str sid, enum journal_code code, uint32_t detail)
 {
     if (journal.ring)
-        add(head_hash(sid), 0, code, detail);
+        add(head_of(sid), 0, code, detail);
 }
 
 void journal_add_socket(struct str sid, struct str socket_id,
                         enum journal_code code, uint32_t detail)
 {
     if (journal.ring)
-        add(head_hash(sid), map_hash(socket_id), code, detail);
+        add(head_of(sid), socket_key(socket_id), code, detail);
 }
 
 /* ---- names --------------------------------------------------------------- */
@@ -142,12 +152,12 @@ int64_t journal_since(void)
  * is taken for a sid. */
 static uint64_t connection_of(struct str text)
 {
-    uint64_t id = map_hash(text);
+    uint64_t id = socket_key(text);
     for (uint32_t i = journal_count(); i > 0; i--) {
         if (at(i - 1)->socket_id == id)
             return at(i - 1)->sid;
     }
-    return head_hash(text);
+    return head_of(text);
 }
 
 uint32_t journal_of(struct str id, uint32_t most,

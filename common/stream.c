@@ -276,10 +276,9 @@ static ssize_t write_some(struct stream *s)
     return s->io->write(s->io, s->fd, iov, n);
 }
 
-static void was_sent(struct stream *s, size_t n)
+static inline void was_sent(struct stream *s, size_t n)
 {
-    if (!s->apart)
-        metrics_add(M_BYTES_OUT, n);
+    metrics_add(M_BYTES_OUT, s->apart ? 0 : n);
     bytesq_sent(&s->out->q, n);
 }
 
@@ -427,8 +426,7 @@ static void read_in(struct stream *s)
             fail(s, n < 0 ? errno : 0);
             return;
         }
-        if (!s->apart)
-            metrics_add(M_BYTES_IN, (uint64_t)n);
+        metrics_add(M_BYTES_IN, s->apart ? 0 : (uint64_t)n);
         s->ops->on_data(s, s->owner,
                         (struct str){loop_of(s)->read_buf, (size_t)n});
         if (s->state != STREAM_OPEN || s->paused ||
@@ -473,7 +471,8 @@ static void finish_connect(struct stream *s)
 static void on_ready(void *arg, unsigned ready)
 {
     struct stream *s = arg;
-    (void)loop_now(loop_of(s)); /* the turn has begun by now */
+    if (!loop_of(s)->clock_read) /* the turn begins */
+        (void)loop_now(loop_of(s));
     ready &= s->interest; /* it may have changed since the kernel looked */
     if (s->state == STREAM_DEAD || !ready)
         return;

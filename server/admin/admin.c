@@ -70,7 +70,8 @@ static bool is_address(struct str name)
         return false;
     memcpy(z, name.p, name.len);
     z[name.len] = '\0';
-    return inet_pton(AF_INET, z, &any) == 1 || inet_pton(AF_INET6, z, &any) == 1;
+    return inet_pton(AF_INET, z, &any) == 1 ||
+           inet_pton(AF_INET6, z, &any) == 1;
 }
 
 /* A page can have its own name resolve to this address. Such a name has a dot;
@@ -124,8 +125,7 @@ static void refuse(const struct sio_server *srv, struct http_request *r,
 
 static bool verb_fits(const struct page *page, enum http_verb verb)
 {
-    return verb == page->verb ||
-           (page->verb == VERB_GET && verb == VERB_HEAD);
+    return verb == page->verb || (page->verb == VERB_GET && verb == VERB_HEAD);
 }
 
 static void answer(void *arg, struct http_request *r)

@@ -53,7 +53,8 @@ static void add_heartbeat(struct buf *out, const struct session *s,
                           const struct session_view *v)
 {
     bool old = session_revision(s) == 3;
-    buf_fmt(out, "\"heartbeat\":{\"awaits\":\"%s\",\"since_ms\":%u,\"left_ms\":%u}",
+    buf_fmt(out,
+            "\"heartbeat\":{\"awaits\":\"%s\",\"since_ms\":%u,\"left_ms\":%u}",
             old              ? "ping"
             : v->awaits_pong ? "pong"
                              : "time of next ping",
@@ -172,8 +173,7 @@ unsigned page_why(struct sio_server *srv, struct http_request *r,
     struct buf events;
     buf_init(&events, out->max / 2);
     struct story story = {.events = &events};
-    uint32_t n =
-        journal_of(s ? session_sid(s) : id, most, add_event, &story);
+    uint32_t n = journal_of(s ? session_sid(s) : id, most, add_event, &story);
     write_answer(out, s, n, &story);
     buf_fini(&events);
     return 200;

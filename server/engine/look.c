@@ -13,8 +13,7 @@ static bool is_slow(const struct session *s)
 struct session_view session_look(const struct session *s)
 {
     const struct engine_settings *set = &s->engine->settings;
-    int32_t left =
-        (int32_t)(s->due_ms - (uint32_t)loop_now(s->engine->loop));
+    int32_t left = (int32_t)(s->due_ms - (uint32_t)loop_now(s->engine->loop));
     struct session_view v = {
         .queued_bytes = queued(s),
         .slow = is_slow(s),

@@ -44,8 +44,8 @@ void engine_slowest(const struct engine *e, uint32_t most,
                     void (*each)(void *arg, const struct engine_slow *s),
                     void *arg)
 {
-    struct ranking r = {
-        .most = most < ENGINE_SLOWEST_MAX ? most : ENGINE_SLOWEST_MAX};
+    struct ranking r = {.most = most < ENGINE_SLOWEST_MAX ? most
+                                                          : ENGINE_SLOWEST_MAX};
     map_look(&e->sessions, rank, &r);
     for (uint32_t i = 0; i < r.n; i++)
         each(arg, &r.v[i]);
