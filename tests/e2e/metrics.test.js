@@ -273,7 +273,10 @@ describe('what has been', CONFAB_ONLY, () => {
       'server shutting down'];
     const sumOf = (all) => reasons.reduce((n, r) => n + all[`disconnects_total{reason="${r}"}`], 0);
     // the clients of the test before have left
-    await until(async () => (await metricsOf(server)).sockets === 0, 5000, 'nobody is there');
+    await until(async () => {
+      const all = await metricsOf(server);
+      return all['sessions{transport="polling"}'] + all['sessions{transport="websocket"}'] === 0;
+    }, 5000, 'nobody is there');
     const before = sumOf(await metricsOf(server));
     const grown = await growth(server, async () => {
       const close = await opened(WebSocketSession);
