@@ -49,7 +49,7 @@ LDLIBS := $(shell pkg-config --libs $(PKGS) $(MSGPACK) 2>/dev/null) \
 # application, and confabctl. The bundle is the official browser client, taken
 # from npm and embedded.
 LIB_SRC := $(wildcard common/*.c adapter/*.c server/http/*.c server/engine/*.c \
-	server/io/*.c) $(filter-out server/main.c,$(wildcard server/*.c))
+	server/io/*.c server/admin/*.c) $(filter-out server/main.c,$(wildcard server/*.c))
 APP_SRC := server/main.c $(wildcard server/app/*.c)
 CTL_SRC := $(wildcard server/ctl/*.c)
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)

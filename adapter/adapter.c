@@ -27,6 +27,19 @@ static void deliver_one(void *arg, struct member *m)
         recovery_sent(m->session, d->offset);
 }
 
+static size_t select_receivers(struct adapter *a, const struct broadcast *b,
+                               struct delivery *d)
+{
+    uint64_t began = loop_clock_us();
+    size_t n = rooms_select(&a->rooms, b->rooms, b->n_rooms, b->except,
+                            b->n_except, deliver_one, d);
+    if (n > 0) {
+        metrics_observe(H_FAN_OUT, n);
+        metrics_observe(H_FAN_OUT_TIME, loop_clock_us() - began);
+    }
+    return n;
+}
+
 /* Where our own broadcasts and those of other nodes meet. */
 static size_t deliver(struct adapter *a, struct packet *p,
                       const struct broadcast *b)
@@ -36,8 +49,7 @@ static size_t deliver(struct adapter *a, struct packet *p,
         !b->is_volatile)
         d.offset =
             recovery_record(a->recovery, loop_now(a->cluster->loop), p, b);
-    return rooms_select(&a->rooms, b->rooms, b->n_rooms, b->except, b->n_except,
-                        deliver_one, &d);
+    return select_receivers(a, b, &d);
 }
 
 static void publish(struct adapter *a, const struct packet *p,

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "common/mem.h"
+#include "common/metrics.h"
 #include "common/poll.h"
 
 struct loop_call {
@@ -14,11 +15,11 @@ struct loop_call {
 
 enum { CALLS_KEPT = 4096 }; /* room that a quiet loop keeps */
 
-static uint64_t clock_ms(void)
+uint64_t loop_clock_us(void)
 {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *arg)
@@ -53,7 +54,7 @@ static struct loop *loop_make(uint64_t now_ms)
 
 struct loop *loop_new(void)
 {
-    return loop_make(clock_ms());
+    return loop_make(loop_clock_us() / 1000);
 }
 
 struct loop *loop_new_at(uint64_t now_ms)
@@ -183,7 +184,8 @@ static void arm_wake(struct loop *l, uint64_t max_wait_ms)
 uint64_t loop_now(struct loop *l)
 {
     if (!l->clock_read && !l->simulated) {
-        l->now_ms = clock_ms();
+        l->now_us = loop_clock_us();
+        l->now_ms = l->now_us / 1000;
         l->clock_read = true;
     }
     return l->now_ms;
@@ -223,6 +225,7 @@ void loop_turn(struct loop *l, uint64_t max_wait_ms)
     event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY);
     timer_wheel_advance(&l->wheel, loop_now(l));
     loop_end_of_turn(l);
+    metrics_observe(H_LOOP_TURN, loop_clock_us() - l->now_us);
 }
 
 void loop_run(struct loop *l)

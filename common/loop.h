@@ -6,6 +6,9 @@
  * reap (free what was closed in this turn). Handlers may therefore close
  * anything, the object that is calling them included.
  *
+ * How long a turn works, from its first handler on, is what all others wait:
+ * the histogram confab_loop_turn_seconds.
+ *
  * One loop per process and thread; nothing here is thread safe. */
 #ifndef CONFAB_COMMON_LOOP_H
 #define CONFAB_COMMON_LOOP_H
@@ -44,6 +47,7 @@ struct loop {
     struct stream_io *plain; /* what those share that are not encrypted */
     uint64_t wake_at_ms;
     uint64_t now_ms;
+    uint64_t now_us; /* the same, when it was read */
     bool clock_read; /* now_ms is of this turn */
     bool simulated;  /* its clock is only told */
     bool stopping;
@@ -77,6 +81,8 @@ uint64_t loop_due(const struct loop *l);
 
 /* Monotonic milliseconds, read at most once per turn. */
 uint64_t loop_now(struct loop *l);
+/* The kernel's monotonic clock in microseconds, read now: to measure with. */
+uint64_t loop_clock_us(void);
 
 /* Fires `t` once, `ms` from now. */
 void loop_timer(struct loop *l, struct timer *t, uint64_t ms);

@@ -32,7 +32,7 @@ static inline void sip_round(uint64_t v[4])
 
 /* SipHash with one round per word and three at the end: enough against aimed
  * collisions in a table, at half the cost of the full hash. */
-static uint64_t hash_of(struct str s)
+uint64_t map_hash(struct str s)
 {
     uint64_t v[4] = {
         secret[0] ^ 0x736f6d6570736575U, secret[1] ^ 0x646f72616e646f6dU,
@@ -105,7 +105,7 @@ struct map_node *map_get(const struct map *m, struct str key)
 {
     if (m->count == 0)
         return NULL;
-    return find(m, key, hash_of(key));
+    return find(m, key, map_hash(key));
 }
 
 static void resize(struct map *m, size_t n_slots)
@@ -117,7 +117,7 @@ static void resize(struct map *m, size_t n_slots)
         struct map_node *n = old.slots[i];
         while (n) {
             struct map_node *next = n->next;
-            struct map_node **slot = slot_of(m, hash_of(m->key(n)));
+            struct map_node **slot = slot_of(m, map_hash(m->key(n)));
             n->next = *slot;
             *slot = n;
             n = next;
@@ -143,7 +143,7 @@ void map_put(struct map *m, struct map_node *n)
 {
     fit(m);
     struct str key = m->key(n);
-    uint64_t hash = hash_of(key);
+    uint64_t hash = map_hash(key);
     assert(!find(m, key, hash));
     struct map_node **slot = slot_of(m, hash);
     n->next = *slot;
@@ -154,7 +154,7 @@ void map_put(struct map *m, struct map_node *n)
 void map_remove(struct map *m, struct map_node *n)
 {
     assert(m->count > 0);
-    struct map_node **at = slot_of(m, hash_of(m->key(n)));
+    struct map_node **at = slot_of(m, map_hash(m->key(n)));
     while (*at && *at != n)
         at = &(*at)->next;
     assert(*at == n);
@@ -172,6 +172,17 @@ void map_each(struct map *m, void (*each)(struct map_node *n, void *arg),
             struct map_node *next = n->next;
             each(n, arg);
             n = next;
+        }
+    }
+}
+
+void map_look(const struct map *m,
+              bool (*each)(const struct map_node *n, void *arg), void *arg)
+{
+    for (size_t i = 0; i < m->n_slots; i++) {
+        for (const struct map_node *n = m->slots[i]; n; n = n->next) {
+            if (!each(n, arg))
+                return;
         }
     }
 }

@@ -30,6 +30,9 @@ void map_init_dense(struct map *m, map_key_fn *key);
 /* For simulations only: draws the process's key anew, for maps made from now
  * on. No map may hold anything. */
 void map_reseed(void);
+/* As maps hash; the same for the life of the process, and of no use to others.
+ * A map must have been made before. */
+uint64_t map_hash(struct str s);
 /* Frees the table, not the objects. */
 void map_fini(struct map *m);
 struct map_node *map_get(const struct map *m, struct str key);
@@ -41,5 +44,8 @@ void map_remove(struct map *m, struct map_node *n);
  * nothing else. */
 void map_each(struct map *m, void (*each)(struct map_node *n, void *arg),
               void *arg);
+/* Until `each` returns false; it must change nothing. */
+void map_look(const struct map *m,
+              bool (*each)(const struct map_node *n, void *arg), void *arg);
 
 #endif

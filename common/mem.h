@@ -14,5 +14,8 @@ void *mem_realloc(void *p, size_t size);
 /* A copy of `len` bytes followed by a NUL. */
 char *mem_strndup(const char *p, size_t len);
 void mem_free(void *p);
+/* Bytes handed out by the allocator now, with its overhead; walks what is free,
+ * so not for hot paths. */
+size_t mem_in_use(void);
 
 #endif

@@ -4,7 +4,10 @@
  * Counters only grow; gauges are set by those who own the table that is
  * counted, just before printing (metrics_set). One row of the list below is
  * the whole declaration of a metric: symbol, kind, name, help. Names with a
- * label share the text before '{' and must stand together. */
+ * label share the text before '{' and must stand together.
+ *
+ * A histogram counts values by powers of two, in HISTOGRAM_BUCKETS buckets from
+ * 2^first on: observing one costs a few instructions and no memory. */
 #ifndef CONFAB_COMMON_METRICS_H
 #define CONFAB_COMMON_METRICS_H
 
@@ -12,6 +15,8 @@
 
 #define METRICS(X)                                                             \
     X(M_CONNECTIONS, GAUGE, "confab_connections", "open TCP connections")      \
+    X(M_ADMIN_CONNECTIONS, GAUGE, "confab_admin_connections",                  \
+      "open connections of the admin listener, which are no others'")          \
     X(M_IO_URING, GAUGE, "confab_io_uring",                                    \
       "1 when streams write together through io_uring")                        \
     X(M_SESSIONS_POLLING, GAUGE, "confab_sessions{transport=\"polling\"}",     \
@@ -76,6 +81,10 @@
       "packets not handed to a connection")                                    \
     X(M_DROP_CLOSED, COUNTER, "confab_dropped_total{why=\"closed\"}",          \
       "packets not handed to a connection")                                    \
+    X(M_SLOW_CLIENTS, GAUGE, "confab_slow_clients",                            \
+      "connections that do not keep up at present")                            \
+    X(M_OUTPUT_QUEUED, GAUGE, "confab_output_queue_bytes",                     \
+      "bytes that wait for clients, of all connections")                       \
     X(M_SLOW_CONSUMER, COUNTER, "confab_slow_consumers_total",                 \
       "connections closed because their output queue stayed full")             \
     X(M_ACK_TIMEOUT, COUNTER, "confab_ack_timeouts_total",                     \
@@ -100,6 +109,11 @@
     X(M_CLOSE_SHUTDOWN, COUNTER,                                               \
       "confab_disconnects_total{reason=\"server shutting down\"}",             \
       "sessions ended, by reason")                                             \
+    X(M_HEAP, GAUGE, "confab_heap_bytes", "memory in use, of the allocator's") \
+    X(M_PER_CONNECTION, GAUGE, "confab_connection_memory_bytes",               \
+      "memory in use since the node began to listen, for each connection")     \
+    X(M_JOURNAL, GAUGE, "confab_journal_records",                              \
+      "what /debug/why can look back on")                                      \
     X(M_REDIS_UP, GAUGE, "confab_redis_up",                                    \
       "1 while both connections to Redis work")                                \
     X(M_REDIS_PUBLISHER_LOST, COUNTER,                                         \
@@ -208,6 +222,45 @@
 enum metric { METRICS(METRIC_ENUM) METRIC_COUNT };
 #undef METRIC_ENUM
 
+/* Symbol, name, unit (of a value, in the name's unit), first, help. */
+#define HISTOGRAMS(X)                                                          \
+    X(H_LOOP_TURN, "confab_loop_turn_seconds", 1e-6, 4,                        \
+      "how long turns of the loop worked: what everything else waited")        \
+    X(H_FAN_OUT, "confab_fan_out_receivers", 1, 0,                             \
+      "receivers of broadcasts on this node, of which there was one at least") \
+    X(H_FAN_OUT_TIME, "confab_fan_out_seconds", 1e-6, 4,                       \
+      "how long it took to queue these broadcasts for their receivers")
+
+enum { HISTOGRAM_BUCKETS = 20 };
+
+struct histogram {
+    uint64_t count[HISTOGRAM_BUCKETS + 1]; /* not cumulative; the last: more */
+    uint64_t sum;
+};
+
+#define HISTOGRAM_ENUM(sym, name, unit, first, help) sym,
+enum histogram_id { HISTOGRAMS(HISTOGRAM_ENUM) HISTOGRAM_COUNT };
+#undef HISTOGRAM_ENUM
+
+#define HISTOGRAM_FIRST(sym, name, unit, first, help) sym##_FIRST = (first),
+enum { HISTOGRAMS(HISTOGRAM_FIRST) };
+#undef HISTOGRAM_FIRST
+
+extern struct histogram metrics_histogram[HISTOGRAM_COUNT];
+
+static inline void histogram_add(struct histogram *h, unsigned first,
+                                 uint64_t v)
+{
+    /* The bucket i takes what is at most 2^(first + i). */
+    unsigned log2 = v > 1 ? 64 - (unsigned)__builtin_clzll(v - 1) : 0;
+    unsigned i = log2 > first ? log2 - first : 0;
+    h->count[i < HISTOGRAM_BUCKETS ? i : HISTOGRAM_BUCKETS]++;
+    h->sum += v;
+}
+
+#define metrics_observe(id, v) \
+    histogram_add(&metrics_histogram[id], id##_FIRST, v)
+
 extern uint64_t metrics_value[METRIC_COUNT];
 
 static inline void metrics_add(enum metric m, uint64_t n)
@@ -220,7 +273,16 @@ static inline void metrics_set(enum metric m, uint64_t v)
     metrics_value[m] = v;
 }
 
-/* The whole table as Prometheus text. */
+/* The whole table as Prometheus text, histograms last. */
 void metrics_print(struct buf *out);
+/* What has its values elsewhere: a heading, then the lines. */
+void metrics_heading(struct buf *out, const char *name, const char *type,
+                     const char *help);
+/* NAME{LABEL="TEXT"} VALUE; any text is escaped. */
+void metrics_line(struct buf *out, const char *name, const char *label,
+                  struct str text, uint64_t value);
+/* Upper bounds as they are observed; how many values are at most that. */
+uint64_t histogram_bound(enum histogram_id id, unsigned bucket);
+uint64_t histogram_total(enum histogram_id id);
 
 #endif

@@ -70,6 +70,7 @@ struct stream {
     uint8_t want_write : 1;
     uint8_t read_on_write : 1; /* reading waits until we can write */
     uint8_t write_on_read : 1; /* and the reverse; TLS handshakes only */
+    uint8_t apart : 1;         /* counted apart: not a client */
 };
 
 /* Where the streams come from that were accepted last: accept says it for
@@ -189,12 +190,17 @@ static struct loop *loop_of(const struct stream *s)
     return s->io->loop;
 }
 
-static uint32_t open_streams, lingering_streams;
+static uint32_t open_streams, apart_streams, lingering_streams;
 static struct list lingering = {&lingering, &lingering};
 
 uint32_t stream_count(void)
 {
     return open_streams;
+}
+
+uint32_t stream_count_apart(void)
+{
+    return apart_streams;
 }
 
 uint32_t stream_lingering(void)
@@ -254,7 +260,10 @@ static void kill_now(struct stream *s)
     if (recent_of(s)->of == s)
         recent_of(s)->of = NULL;
     close(s->fd);
-    open_streams--;
+    if (s->apart)
+        apart_streams--;
+    else
+        open_streams--;
     output_drop(s);
     loop_bury(l, stream_destroy, s);
 }
@@ -283,9 +292,9 @@ static ssize_t write_some(struct stream *s)
     return s->io->write(s->io, s->fd, iov, n);
 }
 
-static void was_sent(struct stream *s, size_t n)
+static inline void was_sent(struct stream *s, size_t n)
 {
-    metrics_add(M_BYTES_OUT, n);
+    metrics_add(M_BYTES_OUT, s->apart ? 0 : n);
     bytesq_sent(&s->out->q, n);
 }
 
@@ -433,7 +442,7 @@ static void read_in(struct stream *s)
             fail(s, n < 0 ? errno : 0);
             return;
         }
-        metrics_add(M_BYTES_IN, (uint64_t)n);
+        metrics_add(M_BYTES_IN, s->apart ? 0 : (uint64_t)n);
         s->ops->on_data(s, s->owner,
                         (struct str){loop_of(s)->read_buf, (size_t)n});
         if (s->state != STREAM_OPEN || s->paused ||
@@ -478,6 +487,8 @@ static void finish_connect(struct stream *s)
 static void on_ready(void *arg, unsigned ready)
 {
     struct stream *s = arg;
+    if (!loop_of(s)->clock_read) /* the turn begins */
+        (void)loop_now(loop_of(s));
     ready &= s->interest; /* it may have changed since the kernel looked */
     if (s->state == STREAM_DEAD || !ready)
         return;
@@ -683,6 +694,7 @@ struct listener {
     void *wrap_arg;
     uint32_t max_streams;
     int fd;
+    bool apart;
 };
 
 static void listener_resume(struct timer *t)
@@ -705,6 +717,29 @@ static void remember_peer(const struct stream *s,
     struct recent *r = recent_of(s);
     r->of = s;
     memcpy(&r->from, from, len < sizeof(r->from) ? len : sizeof(r->from));
+}
+
+static void accepted(struct listener *li, int fd,
+                     const struct sockaddr_storage *from, socklen_t len)
+{
+    if ((li->apart ? apart_streams : open_streams) >= li->max_streams) {
+        if (!li->apart)
+            metrics_add(M_ACCEPT_REFUSED, 1);
+        close(fd);
+        return;
+    }
+    struct stream *s = stream_new(li->loop, fd);
+    remember_peer(s, from, len);
+    if (li->apart) {
+        s->apart = 1;
+        open_streams--;
+        apart_streams++;
+    } else {
+        metrics_add(M_ACCEPTED, 1);
+    }
+    if (li->wrap)
+        use_io(s, li->wrap(li->wrap_arg, fd));
+    li->on_accept(li->arg, s);
 }
 
 static void on_acceptable(evutil_socket_t fd, short what, void *arg)
@@ -730,18 +765,13 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
             continue;
         if (c < 0)
             return;
-        if (open_streams >= li->max_streams) {
-            metrics_add(M_ACCEPT_REFUSED, 1);
-            close(c);
-            continue;
-        }
-        metrics_add(M_ACCEPTED, 1);
-        struct stream *s = stream_new(li->loop, c);
-        remember_peer(s, &from, len);
-        if (li->wrap)
-            use_io(s, li->wrap(li->wrap_arg, c));
-        li->on_accept(li->arg, s);
+        accepted(li, c, &from, len);
     }
+}
+
+void listener_set_apart(struct listener *li)
+{
+    li->apart = true;
 }
 
 void listener_wrap(struct listener *li, stream_io_fn *fn, void *arg)

@@ -100,13 +100,19 @@ struct listener *listener_new(struct loop *l, const char *host, uint16_t port,
 /* Streams accepted from now on get their own stream_io from `fn`. */
 typedef struct stream_io *stream_io_fn(void *arg, int fd);
 void listener_wrap(struct listener *li, stream_io_fn *fn, void *arg);
+/* Streams accepted from now on are counted apart from all others: they fill
+ * nobody's `max_streams` but their own listener's, and no counters. For one
+ * listener that must be reached when the process is full. */
+void listener_set_apart(struct listener *li);
 uint16_t listener_port(const struct listener *li);
 /* Stops accepting; open streams stay. NULL is allowed. */
 void listener_free(struct listener *li);
 
-/* Streams open in this process (accepted and connected), and those of them that
- * are closing: stream_close was called and the peer has not answered yet. */
+/* Streams open in this process (accepted and connected), those counted apart,
+ * and those of all that are closing: stream_close was called and the peer has
+ * not answered yet. */
 uint32_t stream_count(void);
+uint32_t stream_count_apart(void);
 uint32_t stream_lingering(void);
 /* Cuts off those that linger. */
 void stream_abort_lingering(void);

@@ -17,7 +17,8 @@
 #   STOP_SECONDS=30    what a node may take to drain before it is killed
 #
 # For programs that start it: once everything serves, one line on stdout,
-#   ready url=http://127.0.0.1:8080 nodes=node-1:PID:PORT,node-2:PID:PORT redis=PORT haproxy=PID stats=PORT
+#   ready url=http://127.0.0.1:8080 nodes=node-1:PID:PORT:ADMIN,node-2:PID:PORT:ADMIN redis=PORT haproxy=PID stats=PORT
+# (ADMIN: the port of the node's admin listener)
 # and nothing else there (redis=none with REDIS_URL). All other words go to
 # stderr. SIGTERM or SIGINT stops everything, a second one at once. Exit status:
 #   0  stopped as told, and every node that was still running ended with 0
@@ -282,12 +283,15 @@ if [ -z "$redis_url" ]; then
 fi
 
 servers=
-ports=()
+ports=() admin_ports=()
 for ((i = 1; i <= nodes; i++)); do
+    pick_port
+    admin_ports[i]=$free
     pick_port
     ports[i]=$free
     start "node-$i" "$build/confab" -c "$config" \
         --set listen.host=127.0.0.1 --set "listen.port=$free" \
+        --set "admin.port=${admin_ports[i]}" \
         --set "node.name=node-$i" --set "adapter.type=$adapter" \
         --set "redis.url=$redis_url" ${node_args[@]+"${node_args[@]}"}
     servers+="    server node-$i 127.0.0.1:$free check"$'\n'
@@ -312,8 +316,8 @@ ready=1
 say "confab cluster on http://localhost:$port ($nodes nodes, stats on http://localhost:$stats_port/stats)"
 line=
 for ((i = 1; i <= nodes; i++)); do
-    line+="${line:+,}node-$i:$(pid_of "node-$i"):${ports[i]}"
-    say "  node-$i  http://localhost:${ports[i]}  pid $(pid_of "node-$i")"
+    line+="${line:+,}node-$i:$(pid_of "node-$i"):${ports[i]}:${admin_ports[i]}"
+    say "  node-$i  http://localhost:${ports[i]}  admin http://localhost:${admin_ports[i]}  pid $(pid_of "node-$i")"
 done
 say "logs in $dir; Ctrl-C stops everything"
 printf 'ready url=http://127.0.0.1:%s nodes=%s redis=%s haproxy=%s stats=%s\n' \

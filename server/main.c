@@ -100,9 +100,11 @@ static int serve(struct sio_server *srv)
     int rc = sio_server_listen(srv);
     if (rc == 0) {
         const char *host = sio_server_host(srv);
-        printf("confab ready on http%s://%s:%u node=%s\n",
+        const char *admin = sio_server_admin(srv);
+        printf("confab ready on http%s://%s:%u node=%s%s%s\n",
                sio_server_secure(srv) ? "s" : "", host[0] ? host : "localhost",
-               sio_server_port(srv), sio_server_node(srv));
+               sio_server_port(srv), sio_server_node(srv),
+               admin[0] ? " admin=" : "", admin);
         fflush(stdout);
         rc = sio_server_run(srv);
     }

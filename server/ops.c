@@ -1,7 +1,5 @@
 #include "server/ops.h"
 
-#include "common/metrics.h"
-
 static void respond(struct http_request *r, unsigned status, const char *type,
                     struct str body)
 {
@@ -41,19 +39,8 @@ static void readyz(void *arg, struct http_request *r)
     buf_fini(&body);
 }
 
-static void metrics(void *arg, struct http_request *r)
+void ops_install(struct sio_server *srv, struct http_server *http)
 {
-    struct buf body;
-    buf_init(&body, 256 * 1024);
-    server_metrics(arg);
-    metrics_print(&body);
-    respond(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&body));
-    buf_fini(&body);
-}
-
-void ops_install(struct sio_server *srv)
-{
-    http_route(srv->http, STR("/healthz"), false, healthz, srv);
-    http_route(srv->http, STR("/readyz"), false, readyz, srv);
-    http_route(srv->http, STR("/metrics"), false, metrics, srv);
+    http_route(http, STR("/healthz"), false, healthz, srv);
+    http_route(http, STR("/readyz"), false, readyz, srv);
 }

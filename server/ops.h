@@ -1,12 +1,12 @@
-/* What operators and balancers ask a node: /healthz (the loop is alive),
- * /readyz (it accepts work and is not stopping; says whether the cluster is
- * whole, and refuses with 503 when it is not and cluster.ready_without_redis is
- * false), /metrics (Prometheus text). */
+/* What balancers ask a node: /healthz (the loop is alive), /readyz (it accepts
+ * work and is not stopping; says whether the cluster is whole, and refuses with
+ * 503 when it is not and cluster.ready_without_redis is false). */
 #ifndef CONFAB_SERVER_OPS_H
 #define CONFAB_SERVER_OPS_H
 
 #include "server/io/server.h"
 
-void ops_install(struct sio_server *srv);
+/* Answers both on that server. */
+void ops_install(struct sio_server *srv, struct http_server *http);
 
 #endif

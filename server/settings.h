@@ -9,6 +9,10 @@ struct settings {
     char *listen_host;
     uint32_t listen_port;
 
+    char *admin_host;
+    uint32_t admin_port;
+    uint32_t journal_records;
+
     char *certificate_file;
     char *key_file;
 

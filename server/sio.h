@@ -112,6 +112,9 @@ SIO_API int sio_server_listen(struct sio_server *srv);
 /* Where it listens; the host is empty for every address. */
 SIO_API uint16_t sio_server_port(const struct sio_server *srv);
 SIO_API const char *sio_server_host(const struct sio_server *srv);
+/* Where operators ask it for metrics and more, "http://127.0.0.1:43211"; empty
+ * when admin.host is, and before it listens. */
+SIO_API const char *sio_server_admin(const struct sio_server *srv);
 /* Clients connect with https and wss. */
 SIO_API bool sio_server_secure(const struct sio_server *srv);
 /* Serves until sio_server_stop, SIGTERM or SIGINT; returns 0 after a clean

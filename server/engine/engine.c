@@ -8,6 +8,7 @@
 #include "common/mem.h"
 #include "common/metrics.h"
 #include "server/engine/eio_packet.h"
+#include "server/engine/look.h"
 
 /* Engine.IO error codes (protocol A.6), in their order. */
 enum eio_error {
@@ -120,6 +121,9 @@ void engine_metrics(const struct engine *e)
 {
     metrics_set(M_SESSIONS_WEBSOCKET, e->n_websocket);
     metrics_set(M_SESSIONS_POLLING, e->sessions.count - e->n_websocket);
+    struct engine_load load = engine_load(e);
+    metrics_set(M_SLOW_CLIENTS, load.slow);
+    metrics_set(M_OUTPUT_QUEUED, load.queued_bytes);
 }
 
 /* ---- answers ------------------------------------------------------------- */
@@ -297,13 +301,14 @@ static void open_packet(const struct engine *e, struct str sid, bool websocket,
 }
 
 static struct session *open_session(struct engine *e, struct http_request *r,
-                                    bool old)
+                                    bool old, enum journal_code how)
 {
     char sid[SID_MAX];
     struct str id = {sid, make_sid(e, r, sid)};
     struct session *s = session_new(e, id, r, old);
     s->b64 = engine_asks_base64(r);
     metrics_add(M_HANDSHAKES, 1);
+    session_note(s, how, 0);
     s->owned = true;
     e->on_session(e->arg, s);
     return s;
@@ -328,7 +333,7 @@ static void add_cookie(const struct engine *e, const struct session *s,
 static void handshake_polling(struct engine *e, struct http_request *r,
                               bool old, struct str headers)
 {
-    struct session *s = open_session(e, r, old);
+    struct session *s = open_session(e, r, old, J_OPENED_POLLING);
     struct str index;
     s->jsonp = e->settings.allow_eio3 && http_query(r, STR("j"), &index);
     struct buf packet, body, extra;
@@ -349,7 +354,7 @@ static void handshake_polling(struct engine *e, struct http_request *r,
 static void handshake_websocket(struct engine *e, struct http_request *r,
                                 bool old, struct str headers)
 {
-    struct session *s = open_session(e, r, old);
+    struct session *s = open_session(e, r, old, J_OPENED_WEBSOCKET);
     struct buf open;
     char *body;
     buf_init(&open, 512);

@@ -157,6 +157,7 @@ static void get_aborted(struct http_request *r, void *owner,
     struct session *s = owner;
     s->extra->get = NULL;
     session_settle(s);
+    session_note(s, J_STREAM_ENDED, 0);
     session_end(s, REASON_TRANSPORT_ERROR);
 }
 
@@ -165,6 +166,7 @@ static const struct http_request_ops get_ops = {.on_abort = get_aborted};
 static void refuse(struct session *s, struct http_request *r)
 {
     respond(s, r, NULL, STR(""), 400);
+    session_note(s, J_BAD_POLL, 0);
     session_end(s, REASON_TRANSPORT_ERROR);
 }
 
@@ -265,9 +267,11 @@ static void post_aborted(struct http_request *r, void *owner,
     session_settle(s);
     if (why == HTTP_TOO_LARGE) {
         metrics_add(M_PAYLOAD_TOO_LARGE, 1);
+        session_note(s, J_TOO_LARGE, s->engine->settings.max_payload_bytes);
         respond(s, r, NULL, STR(""), 413);
         return; /* the session stays, as in the official server */
     }
+    session_note(s, J_STREAM_ENDED, 0);
     session_end(s, REASON_TRANSPORT_ERROR);
 }
 

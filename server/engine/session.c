@@ -161,6 +161,9 @@ static void forget(struct session *s)
 static void tell_owner(struct session *s, enum session_reason why)
 {
     metrics_add((enum metric)(M_CLOSE_TRANSPORT + (unsigned)why), 1);
+    session_note(s, (enum journal_code)(J_END_TRANSPORT + (unsigned)why), 0);
+    log_debug("session_end", "sid=%.8s transport=%s reason=%s", text_of(s),
+              session_transport(s), log_safe(str_of(reason_text[why])));
     if (s->owned)
         s->engine->ops->on_close(session_owner(s), why);
 }
@@ -234,6 +237,7 @@ void session_on_garbage(struct session *s)
     if (s->state != SESSION_OPEN)
         return;
     metrics_add(M_BAD_PACKET, 1);
+    session_note(s, J_BAD_ENGINE, 0);
     session_end(s, REASON_PARSE_ERROR);
 }
 
@@ -271,12 +275,23 @@ static void ws_message(void *owner, struct str data, bool binary)
         session_on_packet(owner, data);
 }
 
-static void ws_closed(void *owner, bool clean)
+static void note_ws_end(const struct session *s, struct websocket_end end)
+{
+    if (end.code)
+        session_note(s, end.clean ? J_PEER_CLOSED : J_BAD_FRAME, end.code);
+    else if (end.error)
+        session_note(s, J_STREAM_FAILED, (uint32_t)end.error);
+    else
+        session_note(s, J_STREAM_ENDED, 0);
+}
+
+static void ws_closed(void *owner, struct websocket_end end)
 {
     struct session *s = owner;
+    note_ws_end(s, end);
     s->ws = NULL;
     s->engine->n_websocket--;
-    session_end(s, clean ? REASON_TRANSPORT_CLOSE : REASON_TRANSPORT_ERROR);
+    session_end(s, end.clean ? REASON_TRANSPORT_CLOSE : REASON_TRANSPORT_ERROR);
 }
 
 /* ---- sending ------------------------------------------------------------- */
@@ -292,6 +307,7 @@ static void end_slow(struct session *s)
     static struct log_gate gate;
     struct loop *l = s->engine->loop;
     metrics_add(M_SLOW_CONSUMER, 1);
+    session_note(s, J_SLOW_CLOSED, (uint32_t)queued(s));
     if (log_allow(&gate, loop_now(l), SLOW_LOGS_PER_MINUTE))
         log_info("slow_consumer", "sid=%.8s transport=%s queued_bytes=%zu",
                  text_of(s), session_transport(s), queued(s));
@@ -310,6 +326,8 @@ static bool is_slow(const struct session *s)
 
 void session_caught_up(struct session *s)
 {
+    if (is_slow(s))
+        session_note(s, J_CAUGHT_UP, (uint32_t)queued(s));
     if (is_slow(s) && s->ws)
         websocket_pause(s->ws, false);
     slow_end(s);
@@ -336,6 +354,7 @@ static void over_limit(struct session *s)
     }
     if (is_slow(s))
         return;
+    session_note(s, J_SLOW, (uint32_t)queued(s));
     loop_timer(s->engine->loop, &session_extra(s)->slow, set->slow_consumer_ms);
     if (s->ws)
         websocket_pause(s->ws, true);

@@ -12,6 +12,7 @@
 #define CONFAB_SERVER_ENGINE_SESSION_H
 
 #include "common/id.h"
+#include "common/journal.h"
 #include "common/map.h"
 #include "server/engine/head.h"
 #include "server/http/websocket.h"
@@ -111,6 +112,13 @@ unsigned session_revision(const struct session *s);
 struct head session_head(const struct session *s);
 /* The peer's address as text, as it was at the first request. */
 const char *session_address(const struct session *s);
+
+/* Remembers what has happened to it (common/journal.h). */
+static inline void session_note(const struct session *s, enum journal_code code,
+                                uint32_t detail)
+{
+    journal_add(session_sid(s), code, detail);
+}
 
 /* ---- inside the engine folder -------------------------------------------- */
 

@@ -43,9 +43,15 @@ void upgrade_cancel(struct session *s)
     websocket_close(ws, 0);
 }
 
+static void upgrade_fail(struct upgrade *u, enum journal_code why)
+{
+    session_note(u->session, why, 0);
+    upgrade_cancel(u->session);
+}
+
 static void on_deadline(struct timer *t)
 {
-    upgrade_cancel(container_of(t, struct upgrade, deadline)->session);
+    upgrade_fail(container_of(t, struct upgrade, deadline), J_UPGRADE_LATE);
 }
 
 static void on_release(struct timer *t)
@@ -73,6 +79,7 @@ static void switch_over(struct upgrade *u)
     upgrade_done(u);
     /* A conforming client has no poll open any more. */
     polling_release(s, '1');
+    session_note(s, J_UPGRADED, 0);
     session_attach(s, ws);
     metrics_add(M_UPGRADES, 1);
 }
@@ -85,13 +92,14 @@ static void on_message(void *owner, struct str data, bool binary)
     else if (!binary && str_eq(data, STR("5")))
         switch_over(u);
     else
-        upgrade_cancel(u->session);
+        upgrade_fail(u, J_UPGRADE_WRONG);
 }
 
-static void on_close(void *owner, bool clean)
+static void on_close(void *owner, struct websocket_end end)
 {
-    (void)clean;
-    upgrade_done(owner);
+    struct upgrade *u = owner;
+    session_note(u->session, end.clean ? J_UPGRADE_LEFT : J_UPGRADE_WRONG, 0);
+    upgrade_done(u);
 }
 
 const struct websocket_ops upgrade_ws_ops = {.on_message = on_message,
@@ -107,6 +115,7 @@ void upgrade_request(struct session *s, struct http_request *r,
     /* Accepted and closed: how a WebSocket is refused that comes too late. */
     struct websocket *ws = websocket_accept(
         r, headers, refused ? &e->no_ops : &e->upgrade_ops, NULL);
+    session_note(s, refused ? J_UPGRADE_REFUSED : J_UPGRADE_BEGUN, 0);
     if (refused) {
         websocket_close(ws, 0);
         return;

@@ -174,7 +174,7 @@ static void end_by_peer(struct websocket *ws, unsigned code)
     void *owner = ws->owner;
     metrics_add(code == CODE_TOO_BIG ? M_PAYLOAD_TOO_LARGE : M_BAD_FRAME, 1);
     websocket_close(ws, code);
-    ops->on_close(owner, false);
+    ops->on_close(owner, (struct websocket_end){.code = code});
 }
 
 /* ---- sending ------------------------------------------------------------- */
@@ -298,7 +298,8 @@ static void on_close_frame(struct websocket *ws, struct str payload)
         end_by_peer(ws, CODE_UTF8);
     } else {
         close_with(ws, payload);
-        ops->on_close(owner, true);
+        ops->on_close(owner, (struct websocket_end){
+                                 .clean = true, .code = code ? code : 1005});
     }
 }
 
@@ -571,12 +572,11 @@ static void on_data(struct stream *s, void *owner, struct str data)
 static void on_end(struct stream *s, void *owner, int error)
 {
     (void)s;
-    (void)error;
     struct websocket *ws = owner;
     const struct websocket_ops *ops = ws->ops;
     void *up = ws->owner;
     websocket_abort(ws);
-    ops->on_close(up, true);
+    ops->on_close(up, (struct websocket_end){.clean = true, .error = error});
 }
 
 static void on_drain(struct stream *s, void *owner)

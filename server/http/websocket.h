@@ -23,13 +23,20 @@ struct websocket_limits {
     uint32_t deflate_bytes; /* shorter messages are sent uncompressed */
 };
 
+/* How a connection ended. */
+struct websocket_end {
+    bool clean;    /* the peer closed or left; otherwise it broke the protocol
+                      or a limit */
+    unsigned code; /* of the close frame: the peer's when `clean` (1005 for
+                      none), else ours; 0: the stream ended without one */
+    int error;     /* of the stream: errno */
+};
+
 struct websocket_ops {
     const struct websocket_limits *limits; /* must outlive the connection */
     /* A whole message; borrowed. */
     void (*on_message)(void *owner, struct str data, bool binary);
-    /* `clean`: the peer closed or left; otherwise it broke the protocol or a
-     * limit. */
-    void (*on_close)(void *owner, bool clean);
+    void (*on_close)(void *owner, struct websocket_end end);
     /* What was queued has all been written, after the kernel had refused. */
     void (*on_drain)(void *owner);
 };

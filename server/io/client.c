@@ -47,6 +47,12 @@ void client_settle(struct client *c)
     mem_free(x);
 }
 
+static void note(struct client *c, enum journal_code code, uint32_t detail)
+{
+    if (client_session(c))
+        session_note(client_session(c), code, detail);
+}
+
 /* Closes the connection; `state_error`: with that for the reason, which is
  * otherwise the session's to give. */
 static void fail(struct client *c, bool state_error)
@@ -59,12 +65,15 @@ static void fail(struct client *c, bool state_error)
 static void bad_packet(struct client *c, int rc)
 {
     metrics_add(rc == ERR_LIMIT ? M_LIMIT_JSON : M_BAD_PACKET, 1);
+    note(c, rc == ERR_LIMIT ? J_BAD_LIMIT : J_BAD_SOCKET, 0);
     fail(c, false);
 }
 
 static void on_connect_timeout(struct timer *t)
 {
-    fail(container_of(t, struct client_extra, connect)->client, true);
+    struct client *c = container_of(t, struct client_extra, connect)->client;
+    note(c, J_NEVER_CONNECTED, 0);
+    fail(c, true);
 }
 
 void client_joined(struct client *c)
@@ -162,6 +171,7 @@ static void on_connect(struct client *c, const struct packet_head *h,
 {
     if (s) {
         metrics_add(M_BAD_PACKET, 1);
+        note(c, J_BAD_STATE, 0);
         fail(c, true); /* connected already */
         return;
     }
@@ -176,10 +186,12 @@ static void on_connect(struct client *c, const struct packet_head *h,
         return; /* whoever was asked has stopped the server */
     if (full) {
         metrics_add(M_LIMIT_NAMESPACES, 1);
+        note(c, J_MANY_NAMESPACES, 0);
         refuse_connect(c, h->nsp, str_of(too_many));
         return;
     }
     if (!ns) {
+        note(c, J_NO_NAMESPACE, 0);
         refuse_connect(c, h->nsp, str_of(unknown));
         return;
     }
@@ -251,6 +263,7 @@ static bool not_connected(struct client *c, const struct sio_socket *s)
     if (s && s->state == SOCKET_CONNECTED)
         return false;
     metrics_add(M_BAD_PACKET, 1);
+    note(c, J_BAD_STATE, 0);
     fail(c, true);
     return true;
 }
@@ -363,6 +376,7 @@ static void on_binary(struct client *c, struct str data)
     p->bytes += data.len;
     if (p->bytes > client_server(c)->settings.max_payload_bytes) {
         metrics_add(M_PAYLOAD_TOO_LARGE, 1);
+        note(c, J_TOO_LARGE, client_server(c)->settings.max_payload_bytes);
         fail(c, false);
         return;
     }

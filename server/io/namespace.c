@@ -172,6 +172,8 @@ void sio_refuse(struct sio_next *next, const char *message,
     int rc = pack_refusal(&p, s, message, data_json);
     assert(rc == 0 || data_json); /* only the caller's JSON can be wrong */
     metrics_add(M_BAD_CONNECT, 1);
+    session_note(client_session(s->client), J_REFUSED,
+                 journal_name(s->ns->name));
     socket_send(s, PACKET_CONNECT_ERROR, PACKET_NO_ACK,
                 rc == 0 ? buf_str(&p.json) : STR("{\"message\":\"refused\"}"),
                 NULL, 0);

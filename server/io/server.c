@@ -12,10 +12,12 @@
 
 #include "adapter/recovery.h"
 #include "common/id.h"
+#include "common/journal.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/metrics.h"
 #include "common/tls.h"
+#include "server/admin/admin.h"
 #include "server/http/bundle.h"
 #include "server/io/client.h"
 #include "server/io/dynamic.h"
@@ -368,7 +370,7 @@ static void start_http(struct sio_server *srv)
     const struct settings *s = &srv->settings;
     struct http_limits limits = server_http_limits(s);
     srv->http = http_server_new(srv->loop, &limits);
-    ops_install(srv);
+    ops_install(srv, srv->http);
     if (s->serve_client)
         srv->bundle = bundle_new(srv->http, str_of(s->engine_path),
                                  &srv->engine->settings.cors);
@@ -417,6 +419,50 @@ static int start_ring(struct sio_server *srv)
     return 0;
 }
 
+static int start_admin(struct sio_server *srv)
+{
+    const struct settings *s = &srv->settings;
+    struct http_limits limits = server_http_limits(s);
+    if (!s->admin_host[0])
+        return 0;
+    srv->admin = admin_new(srv, &limits);
+    if (srv->admin)
+        return 0;
+    snprintf(srv->error, sizeof(srv->error),
+             "cannot listen on %s port %u for operators: %s; set admin.host or "
+             "admin.port",
+             s->admin_host, s->admin_port, strerror(errno));
+    return SIO_ERR_IO;
+}
+
+static int start_listening(struct sio_server *srv)
+{
+    const struct settings *s = &srv->settings;
+    srv->listener =
+        listener_new(srv->loop, s->listen_host, (uint16_t)s->listen_port,
+                     stream_limit(s), on_accept, srv);
+    if (!srv->listener) {
+        snprintf(srv->error, sizeof(srv->error),
+                 "cannot listen on %s port %u: %s; set listen.host or "
+                 "listen.port",
+                 s->listen_host[0] ? s->listen_host : "any address",
+                 s->listen_port, strerror(errno));
+        return SIO_ERR_IO;
+    }
+    if (srv->tls)
+        listener_wrap(srv->listener, tls_accept, srv->tls);
+    int rc = start_admin(srv);
+    if (rc == 0)
+        rc = start_cluster(srv);
+    if (rc == 0)
+        return 0;
+    listener_free(srv->listener);
+    srv->listener = NULL;
+    admin_free(srv->admin);
+    srv->admin = NULL;
+    return rc;
+}
+
 int sio_server_listen(struct sio_server *srv)
 {
     struct settings *s = &srv->settings;
@@ -433,28 +479,14 @@ int sio_server_listen(struct sio_server *srv)
         rc = start_ring(srv);
     if (rc < 0)
         return rc;
-    uint32_t streams = stream_limit(s);
-    srv->listener =
-        listener_new(srv->loop, s->listen_host, (uint16_t)s->listen_port,
-                     streams, on_accept, srv);
-    if (!srv->listener) {
-        snprintf(srv->error, sizeof(srv->error),
-                 "cannot listen on %s port %u: %s; set listen.host or "
-                 "listen.port",
-                 s->listen_host[0] ? s->listen_host : "any address",
-                 s->listen_port, strerror(errno));
-        return SIO_ERR_IO;
-    }
-    if (srv->tls)
-        listener_wrap(srv->listener, tls_accept, srv->tls);
-    rc = start_cluster(srv);
-    if (rc < 0) {
-        listener_free(srv->listener);
-        srv->listener = NULL;
+    rc = start_listening(srv);
+    if (rc < 0)
         return rc;
-    }
     start_engine(srv);
     start_http(srv);
+    journal_open(s->journal_records);
+    srv->began_ms = loop_now(srv->loop);
+    srv->began_bytes = mem_in_use();
     return 0;
 }
 
@@ -466,6 +498,11 @@ uint16_t sio_server_port(const struct sio_server *srv)
 const char *sio_server_host(const struct sio_server *srv)
 {
     return srv->settings.listen_host;
+}
+
+const char *sio_server_admin(const struct sio_server *srv)
+{
+    return srv->admin ? admin_url(srv->admin) : "";
 }
 
 bool sio_server_secure(const struct sio_server *srv)
@@ -487,6 +524,14 @@ void sio_server_serve(struct sio_server *srv, const char *path,
 
 /* ---- gauges ------------------------------------------------------------- */
 
+static void memory_metrics(const struct sio_server *srv)
+{
+    size_t used = mem_in_use(), streams = stream_count();
+    size_t grown = used > srv->began_bytes ? used - srv->began_bytes : 0;
+    metrics_set(M_HEAP, used);
+    metrics_set(M_PER_CONNECTION, streams ? grown / streams : 0);
+}
+
 void server_metrics(struct sio_server *srv)
 {
     size_t sockets = 0, rooms = 0;
@@ -500,7 +545,10 @@ void server_metrics(struct sio_server *srv)
     metrics_set(M_SOCKETS, sockets);
     metrics_set(M_ROOMS, rooms);
     metrics_set(M_CONNECTIONS, stream_count());
+    metrics_set(M_ADMIN_CONNECTIONS, stream_count_apart());
     metrics_set(M_IO_URING, srv->loop->ring != NULL);
+    metrics_set(M_JOURNAL, journal_count());
+    memory_metrics(srv);
     engine_metrics(srv->engine);
     cluster_metrics(srv->cluster);
 }
@@ -546,6 +594,7 @@ void sio_server_free(struct sio_server *srv)
     if (!srv)
         return;
     sio_server_stop(srv);
+    admin_free(srv->admin);
     if (srv->engine) {
         http_server_free(srv->http);
         stream_abort_lingering();
@@ -578,6 +627,7 @@ void sio_server_free(struct sio_server *srv)
     forwarded_fini(&srv->proxies);
     tls_free(srv->tls);
     config_fini(&settings_table, &srv->settings);
+    journal_close();
     loop_free(srv->loop);
     mem_free(srv);
 }

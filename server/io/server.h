@@ -29,7 +29,8 @@ struct sio_server {
     void *request_arg;
     struct cluster *cluster;
     struct listener *listener;
-    struct tls *tls; /* NULL when the node speaks plain HTTP */
+    struct admin *admin; /* NULL when there is none */
+    struct tls *tls;     /* NULL when the node speaks plain HTTP */
     struct bundle *bundle;
     struct list namespaces; /* in order of creation */
     struct map by_name;
@@ -48,6 +49,8 @@ struct sio_server {
     struct list sources;          /* of the configuration, in their order */
     char name[80];
     char error[CONFIG_ERR_MAX];
+    uint64_t began_ms;  /* when it began to listen, by the loop's clock */
+    size_t began_bytes; /* of the heap, then */
     bool stopping;
     bool signalled; /* that is why it stops */
 };

@@ -149,6 +149,9 @@ void socket_connected(struct sio_socket *s)
     if (!recovery_connect(s))
         return;
     s->state = SOCKET_CONNECTED;
+    journal_add_socket(
+        session_sid(client_session(s->client)), member_id(&s->member),
+        s->recovered ? J_RECOVERED : J_CONNECTED, journal_name(ns->name));
     ns->n_sockets++;
     client_joined(s->client);
     struct buf b;
@@ -204,6 +207,8 @@ void socket_gone(struct sio_socket *s, const char *reason)
     /* Off the client first: a handler may end the whole connection. */
     client_remove(s->client, s);
     recovery_end(s);
+    if (was_connected && client_session(s->client))
+        session_note(client_session(s->client), J_LEFT, journal_name(ns->name));
     if (was_connected)
         namespace_end(&ns->home->on_disconnecting, s, reason);
     s->state = SOCKET_GONE;

@@ -15,7 +15,7 @@ const { Stage, promises, onlyWhatIsCounted, nothingLost, wasAway, wasNotTaken, r
 const { until, sleep, SLOW } = require('../lib/until');
 
 const asNode = (p) => ({
-  process: p, name: p.name, url: p.url, port: p.port, log: () => p.output(), signal: (s) => p.signal(s), stop: () => p.stop(),
+  process: p, name: p.name, url: p.url, port: p.port, admin: p.admin, log: () => p.output(), signal: (s) => p.signal(s), stop: () => p.stop(),
 });
 
 async function startNodes(names, server, set = {}) {

@@ -6,6 +6,7 @@ const assert = require('node:assert/strict');
 const old = require('socket.io-client-2');
 const { startFixture, startNodeJsPeer, startRedis } = require('../lib/servers');
 const { MODES, connect, ask, closeAll } = require('../lib/clients');
+const { metricsOf } = require('../lib/metrics');
 const { Gate } = require('../lib/gate');
 const { until, within } = require('../lib/until');
 
@@ -17,13 +18,12 @@ const websocket = MODES[1];
 const numbers = (n) => [...Array(n).keys()];
 
 async function counters(node) {
-  const text = await (await fetch(`${node.url}/metrics`)).text();
-  const value = (name) => Number(text.split('\n').find((l) => l.startsWith(`${name} `)).split(' ')[1]);
+  const all = await metricsOf(node);
   return {
-    received: value('confab_redis_received_total'),
-    discarded: value('confab_redis_ignored_total{why="room"}'),
-    own: value('confab_redis_ignored_total{why="own"}'),
-    subscriptions: value('confab_redis_subscriptions'),
+    received: all.redis_received_total,
+    discarded: all['redis_ignored_total{why="room"}'],
+    own: all['redis_ignored_total{why="own"}'],
+    subscriptions: all.redis_subscriptions,
   };
 }
 
@@ -33,8 +33,7 @@ async function startNodes(redis, n, set = {}, first = redis) {
   for (const i of numbers(n)) nodes.push(await startFixture({ redis: i ? redis : first, name: `interest-${i}`, set }));
   await until(async () => {
     for (const node of nodes) {
-      const text = await (await fetch(`${node.url}/metrics`)).text();
-      if (!text.includes(`\nconfab_presence_peers ${n - 1}\n`)) return false;
+      if ((await metricsOf(node)).presence_peers !== n - 1) return false;
     }
     return true;
   }, 10000, 'the nodes know each other');

@@ -11,6 +11,7 @@ const { createAdapter } = require('@socket.io/redis-adapter');
 const { startFixture, startRedis } = require('../lib/servers');
 const { join } = require('../lib/suite');
 const { connect, alsoConnect, ask, reasonOf, closeAll } = require('../lib/clients');
+const { metric } = require('../lib/metrics');
 const { until, SLOW } = require('../lib/until');
 
 // One node with a client that tells it what to do.
@@ -180,12 +181,11 @@ describe('two nodes', () => {
 
       test('a bound of the other node holds there', async () => {
         const { value, there, theirs: [b] } = await stage(from);
-        const metric = async () => Number(/limit="rooms"} (\d+)/.exec(
-          await (await fetch(`${there.process.url}/metrics`)).text())[1]);
-        const refused = await metric();
+        const count = () => metric(there.process, 'confab_limit_total{limit="rooms"}');
+        const refused = await count();
         await value({ op: 'socketsJoin', rooms: [b.id], target: Array.from({ length: 10 }, (_, i) => `room ${i}`) });
         assert.equal((await there.rooms(b)).length, 9);
-        assert.equal(await metric() - refused, 2);
+        assert.equal(await count() - refused, 2);
       });
 
       test('an acknowledged disconnect is effective on both', async () => {

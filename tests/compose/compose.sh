@@ -254,6 +254,8 @@ check "the page is served" serves / '<html'
 check "so is the client" serves /socket.io/socket.io.js 'Socket.IO v4'
 metrics_hidden() { [ "$(get -o /dev/null -w '%{http_code}' "$url/metrics")" = 404 ]; }
 check "the nodes' metrics are not" metrics_hidden
+metrics_inside() { get "http://$(address "$(any_node)"):3001/metrics" | grep -q '^confab_sockets '; }
+check "they are inside the network" metrics_inside
 unprivileged() {
     local one
     one=$(any_node)

@@ -5,7 +5,7 @@ const { test } = require('node:test');
 const assert = require('node:assert/strict');
 const { startNode } = require('../lib/servers');
 const { serving, CONFAB_ONLY } = require('../lib/suite');
-const { get } = require('../lib/raw');
+const { metricsOf } = require('../lib/metrics');
 const { client, connected, upgraded, ask } = require('../lib/clients');
 const { until, within } = require('../lib/until');
 
@@ -68,8 +68,7 @@ test('every message arrives once at every member, in each sender\'s order', asyn
 test('the node has counted them all out again', CONFAB_ONLY, async () => {
   // the clients of the test above are closed by now
   await until(async () => {
-    const text = String((await get(server, '/metrics')).body);
-    const m = /^confab_\w*(sockets|sessions)\w*(\{[^}]*\})? (\d+)$/m.exec(text);
-    return m && Number(m[3]) === 0;
+    const all = await metricsOf(server);
+    return all.sockets === 0 && all['sessions{transport="polling"}'] === 0 && all['sessions{transport="websocket"}'] === 0;
   }, 15000, 'no client is left');
 });

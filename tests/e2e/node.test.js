@@ -11,6 +11,7 @@ const { serving, join } = require('../lib/suite');
 const { PollingSession, WebSocketSession } = require('../lib/session');
 const { Connection, WebSocketConnection, request, requestText, get } = require('../lib/raw');
 const { MODES, connect, ask, reasonOf, closeAll } = require('../lib/clients');
+const { metric } = require('../lib/metrics');
 const { until } = require('../lib/until');
 
 const confab = (args, env) => run(path.join(BUILD, 'confab'), args, { env });
@@ -173,7 +174,7 @@ describe('io_uring', { skip: REFERENCE && 'confab only' }, () => {
   const forbidden = path.join(__dirname, '../lib/forbid.py');
   const without = (...args) => ['python3', [forbidden, path.join(BUILD, 'confab'), '--set', 'listen.host=127.0.0.1',
     '--set', 'listen.port=0', ...args]];
-  const used = async (node) => Number(/^confab_io_uring (\d)$/m.exec(String((await get(node, '/metrics')).body))[1]);
+  const used = (node) => metric(node, 'confab_io_uring');
 
   test('is used or not, as set, and the metric tells', async () => {
     const off = await startNode({ set: { 'engine.io_uring': 'off' } });
@@ -215,46 +216,6 @@ describe('operations', { skip: REFERENCE && 'confab only' }, () => {
     assert.equal((await get(node, '/healthz/x')).status, 404);
   });
 
-  const metric = async (name) => {
-    const text = String((await get(node, '/metrics')).body);
-    return text.split('\n').filter((l) => l.startsWith(name)).reduce((n, l) => n + Number(l.split(' ').at(-1)), 0);
-  };
-
-  test('/metrics is Prometheus text', async () => {
-    const r = await get(node, '/metrics');
-    assert.equal(r.status, 200);
-    assert.match(r.headers['content-type'], /^text\/plain; version=0\.0\.4/);
-    const lines = String(r.body).split('\n');
-    assert.equal(lines.pop(), '');
-    const described = new Map();
-    for (const line of lines) {
-      const type = /^# TYPE (\w+) (counter|gauge|histogram)$/.exec(line);
-      if (type) {
-        assert.ok(!described.has(type[1]), `${type[1]} is described once`);
-        described.set(type[1], type[2]);
-      } else if (!line.startsWith('# HELP ')) {
-        const m = /^(confab_\w+)(\{(\w+="([^"\\]|\\.)*",?)+\})? (-?\d+(\.\d+)?([eE][+-]?\d+)?|\+Inf|NaN)$/.exec(line);
-        assert.ok(m, line);
-        const base = m[1].replace(/_(bucket|sum|count)$/, '');
-        assert.ok(described.has(m[1]) || described.has(base), `${line} has a type`);
-        if (described.get(m[1]) === 'counter') assert.match(m[1], /_total$/);
-      }
-    }
-    assert.ok(described.size > 5);
-  });
-
-  test('connected clients are counted, and no more when they go', async () => {
-    const text = String((await get(node, '/metrics')).body);
-    const name = /^(confab_(sockets|clients|sessions|connections)\w*)(\{| )/m.exec(text)?.[1];
-    assert.ok(name, text);
-    const before = await metric(name);
-    const s = [];
-    for (const mode of MODES) s.push(await connect(node.url, '/', mode));
-    assert.ok(await metric(name) >= before + 3, name);
-    for (const c of s) c.disconnect();
-    await until(async () => await metric(name) <= before, 5000, `${name} falls`);
-  });
-
   test('the page of the chat is served', async () => {
     const r = await get(node, '/');
     assert.equal(r.status, 200);
@@ -263,7 +224,7 @@ describe('operations', { skip: REFERENCE && 'confab only' }, () => {
   });
 
   test('other methods are refused', async () => {
-    for (const [method, p] of [['POST', '/'], ['DELETE', '/'], ['PUT', '/healthz'], ['POST', '/metrics']]) {
+    for (const [method, p] of [['POST', '/'], ['DELETE', '/'], ['PUT', '/healthz']]) {
       const r = await request(node, method, p, { body: 'x' });
       assert.ok(r.status === 405 || r.status === 404, `${method} ${p}: ${r.status}`);
     }

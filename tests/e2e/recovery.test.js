@@ -8,7 +8,8 @@ const msgpack = require('socket.io-msgpack-parser');
 const { REFERENCE, startFixture, startNode, startRedis } = require('../lib/servers');
 const { serving, onEachTransport, CONFAB_ONLY, join, settle } = require('../lib/suite');
 const { client, connected, connect, alsoConnect, refused, ask } = require('../lib/clients');
-const { WebSocketConnection, get } = require('../lib/raw');
+const { WebSocketConnection } = require('../lib/raw');
+const { metric } = require('../lib/metrics');
 const { until, sleep, SLOW } = require('../lib/until');
 const { Gate } = require('../lib/gate');
 
@@ -34,13 +35,7 @@ const seen = (socket, event) => socket.inbox.all.filter((e) => e.event === event
 
 const tell = (from, spec, ...args) => ask(from, 'broadcast', spec, ...args);
 
-async function counter(at, name) {
-  const text = String((await get(at, '/metrics')).body);
-  const line = text.split('\n').find((l) => l.startsWith(`${name} `));
-  assert.ok(line, `${name} in ${text}`);
-  return Number(line.slice(name.length + 1));
-}
-const recoveries = (at, result) => counter(at, `confab_recoveries_total{result="${result}"}`);
+const recoveries = (at, result) => metric(at, `confab_recoveries_total{result="${result}"}`);
 
 onEachTransport((mode) => {
   test('missed events arrive once and in order, ids, rooms and data are the old ones', async () => {
@@ -271,7 +266,7 @@ describe('limits', { skip: CONFAB_ONLY.skip }, () => {
   // A server with these settings; one client loses its connection, events follow.
   async function missing(set, events, check) {
     const at = { process: await startFixture({ set: { ...SET, ...set } }) };
-    Object.assign(at, { url: at.process.url, port: at.process.port });
+    Object.assign(at, { url: at.process.url, port: at.process.port, admin: at.process.admin });
     try {
       const [s, other] = [await join(at), await join(at)];
       const { id } = s;
@@ -294,8 +289,8 @@ describe('limits', { skip: CONFAB_ONLY.skip }, () => {
     await missing({ 'recovery.packets': 10 }, numbered(10), async ({ s, at, same }) => {
       assert.deepEqual([same, s.recovered, seen(s, 'e').length], [false, false, 0]);
       assert.equal(await recoveries(at, 'trimmed'), 1);
-      assert.ok(await counter(at, 'confab_recovery_dropped_total{what="packet"}') > 0);
-      assert.equal(await counter(at, 'confab_recovery_packets'), 10);
+      assert.ok(await metric(at, 'confab_recovery_dropped_total{what="packet"}') > 0);
+      assert.equal(await metric(at, 'confab_recovery_packets'), 10);
     });
   });
 
@@ -303,7 +298,7 @@ describe('limits', { skip: CONFAB_ONLY.skip }, () => {
     await missing({ 'recovery.bytes': 20000 }, numbered(20, 'x'.repeat(1000)), async ({ s, at, same }) => {
       assert.deepEqual([same, seen(s, 'e').length], [false, 0]);
       assert.equal(await recoveries(at, 'trimmed'), 1);
-      assert.ok(await counter(at, 'confab_recovery_packet_bytes') <= 20000);
+      assert.ok(await metric(at, 'confab_recovery_packet_bytes') <= 20000);
     });
   });
 
@@ -322,7 +317,7 @@ describe('limits', { skip: CONFAB_ONLY.skip }, () => {
 
   test('too many who might come back: the oldest may not', async () => {
     const at = { process: await startFixture({ set: { ...SET, 'recovery.session_bytes': 2000 } }) };
-    Object.assign(at, { url: at.process.url, port: at.process.port });
+    Object.assign(at, { url: at.process.url, port: at.process.port, admin: at.process.admin });
     try {
       const sockets = [];
       for (let i = 0; i < 20; i++) sockets.push(await join(at));
@@ -333,8 +328,8 @@ describe('limits', { skip: CONFAB_ONLY.skip }, () => {
       assert.deepEqual([sockets[0].recovered, last.recovered], [false, true]);
       assert.equal(await recoveries(at, 'unknown pid'), 1);
       assert.equal(await recoveries(at, 'recovered'), 1);
-      const dropped = await counter(at, 'confab_recovery_dropped_total{what="session"}');
-      assert.equal(dropped + await counter(at, 'confab_recovery_sessions'), 19);
+      const dropped = await metric(at, 'confab_recovery_dropped_total{what="session"}');
+      assert.equal(dropped + await metric(at, 'confab_recovery_sessions'), 19);
       assert.ok(dropped > 0);
     } finally {
       await at.process.stop();
@@ -363,7 +358,7 @@ describe('with a short time', () => {
   test('a client in a quiet place can be recovered, however old its last event is', async () => {
     const [s, other] = [await join(hasty), await join(hasty)];
     await sleep(2 * TIME);
-    if (!REFERENCE) assert.equal(await counter(hasty, 'confab_recovery_packets'), 0);
+    if (!REFERENCE) assert.equal(await metric(hasty, 'confab_recovery_packets'), 0);
     await lose(s, hasty);
     await tell(other, { event: 'e' }, 1);
     await back(s);
@@ -380,7 +375,7 @@ describe('the chat', () => {
     const [s, other] = [await connect(chat.url), await connect(chat.url)];
     const { id } = s;
     s.io.engine.close();
-    await until(async () => await counter(chat, 'confab_recovery_sessions') === 1, 5000, 'it is gone');
+    await until(async () => await metric(chat, 'confab_recovery_sessions') === 1, 5000, 'it is gone');
     await ask(other, 'chat message', 'hello');
     assert.equal(s._lastOffset, undefined);
     await back(s);
@@ -427,7 +422,7 @@ describe('with Redis', () => {
   before(async () => {
     redis = await startRedis();
     at = { process: await startFixture({ redis, set: SET }) };
-    Object.assign(at, { url: at.process.url, port: at.process.port });
+    Object.assign(at, { url: at.process.url, port: at.process.port, admin: at.process.admin });
   });
   after(async () => {
     await at.process.stop();

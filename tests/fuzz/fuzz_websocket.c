@@ -39,10 +39,10 @@ static void on_message(void *owner, struct str body, bool binary)
     bytes_unref(frame);
 }
 
-static void on_close(void *owner, bool clean)
+static void on_close(void *owner, struct websocket_end end)
 {
     (void)owner;
-    buf_fmt(outcome, "end %d", clean);
+    buf_fmt(outcome, "end %d", end.clean);
     ws = NULL;
 }
 

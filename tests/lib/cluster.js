@@ -3,6 +3,7 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
+const { metricsOf } = require('./metrics');
 const { Process, ROOT, BUILD, OUTPUT } = require('./process');
 const { until, SLOW } = require('./until');
 
@@ -19,11 +20,12 @@ const alive = (pid) => {
 
 // One of the processes of the script, known by the files that it keeps.
 class Member {
-  constructor(directory, name, port) {
+  constructor(directory, name, port, adminPort) {
     this.directory = directory;
     this.name = name;
     this.port = port;
     this.url = `http://127.0.0.1:${port}`;
+    if (adminPort) this.admin = `http://127.0.0.1:${adminPort}`;
   }
 
   get pid() {
@@ -48,10 +50,7 @@ class Member {
 
   // Presence has found that many other nodes.
   knows(peers, ms = 10000) {
-    return until(async () => {
-      const metrics = await (await fetch(`${this.url}/metrics`)).text();
-      return metrics.includes(`\nconfab_presence_peers ${peers}\n`);
-    }, ms, `${this.name} knows ${peers} others`);
+    return until(async () => (await metricsOf(this)).presence_peers === peers, ms, `${this.name} knows ${peers} others`);
   }
 
   serves(ms = 20000) {
@@ -121,8 +120,8 @@ async function startCluster({ nodes = 3, set = {}, redisUrl, name = 'cluster', e
     url: ready[1],
     port: Number(new URL(ready[1]).port),
     nodes: ready[2].split(',').map((n) => {
-      const [node, , port] = n.split(':');
-      return new Member(directory, node, Number(port));
+      const [node, , port, adminPort] = n.split(':');
+      return new Member(directory, node, Number(port), Number(adminPort));
     }),
     redis: ready[3] === 'none' ? null : new Redis(directory, Number(ready[3])),
     balancer: new Balancer(directory, Number(new URL(ready[1]).port)),

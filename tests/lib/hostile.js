@@ -7,7 +7,8 @@ const assert = require('node:assert/strict');
 const { io } = require('socket.io-client');
 const { startFixture, REFERENCE } = require('./servers');
 const { CONFAB_ONLY } = require('./suite');
-const { get, destroyAll } = require('./raw');
+const { metric } = require('./metrics');
+const { destroyAll } = require('./raw');
 const { ask, closeAll } = require('./clients');
 const { until, sleep, SLOW } = require('./until');
 
@@ -22,6 +23,7 @@ function attacked(set = {}) {
     server.process = await startFixture({ set });
     server.url = server.process.url;
     server.port = server.process.port;
+    server.admin = server.process.admin;
     server.bystander = io(server.url, { forceNew: true, transports: ['websocket'], reconnection: false });
     await until(() => server.bystander.connected, 5000, 'bystander connects');
     server.descriptors = server.process.descriptors();
@@ -55,14 +57,6 @@ async function bounded(process, megabytes, fn) {
   if (SLOW === 1 && !REFERENCE) {
     assert.ok(most - begin < megabytes * 1024, `grew by ${Math.round((most - begin) / 1024)} MB`);
   }
-}
-
-// One of the lines of /metrics.
-async function metric(server, name) {
-  for (const line of String((await get(server, '/metrics')).body).split('\n')) {
-    if (line.startsWith(`${name} `)) return Number(line.slice(name.length + 1));
-  }
-  throw new Error(`no metric ${name}`);
 }
 
 // What spins never has a quiet second; what has just been busy soon has one.

@@ -30,9 +30,10 @@ const common = (process.env.TEST_SET || '').split(' ').filter(Boolean)
   .flatMap((s) => ['--set', s]);
 
 async function ready(p) {
-  const m = await p.says(/ready on (https?:\/\/[\w.:[\]-]+:(\d+))/, 20000);
+  const m = await p.says(/ready on (https?:\/\/[\w.:[\]-]+:(\d+))[^\n]*?(?: admin=(\S+))?\n/, 20000);
   p.url = m[1];
   p.port = Number(m[2]);
+  p.admin = m[3]; // the official server has none
   return p;
 }
 

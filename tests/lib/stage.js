@@ -4,6 +4,7 @@
 
 const assert = require('node:assert/strict');
 const { io } = require('socket.io-client');
+const { metricsOf } = require('./metrics');
 const { Connection } = require('./raw');
 const { Tally, messages } = require('./tally');
 const { until, sleep, SLOW } = require('./until');
@@ -19,16 +20,6 @@ async function redis(server, command) {
   } finally {
     c.destroy();
   }
-}
-
-async function metricsOf(node) {
-  const text = await (await fetch(`${node.url}/metrics`)).text();
-  const all = {};
-  for (const line of text.split('\n')) {
-    const m = /^confab_(\S+?|\S+\{.*\}) (\d+)$/.exec(line);
-    if (m) all[m[1]] = Number(m[2]);
-  }
-  return all;
 }
 
 const lostBy = (why) => `redis_publish_lost_total{why="${why}"}`;

@@ -12,6 +12,7 @@ function serving(start, options = {}) {
     process: null,
     get url() { return this.process.url; },
     get port() { return this.process.port; },
+    get admin() { return this.process.admin; },
   };
   before(async () => { holder.process = await start(options); });
   afterEach(() => {

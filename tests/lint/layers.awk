@@ -32,7 +32,7 @@ BEGIN {
     split($0, part, "\""); inc = part[2]
     if (inc !~ /^(common|adapter|server)\//) bad("not from the repository root")
     # settings, sio.h and main's helpers belong to the io rank
-    if (rank(inc) > rank(FILENAME) && !(FILENAME ~ /^server\/io\/server\.c$/ && inc == "server/ops.h"))
+    if (rank(inc) > rank(FILENAME) && !(FILENAME ~ /^server\/io\/server\.c$/ && inc ~ /^server\/(ops|admin\/admin)\.h$/))
         bad("upward include")
     if (FILENAME ~ /^server\/app\// && inc !~ /^server\/app\// && inc != "server/sio.h" && inc != "common/embed.h")
         bad("the application may use sio.h only")
