@@ -663,7 +663,8 @@ struct listener {
     void *arg;
     stream_io_fn *wrap;
     void *wrap_arg;
-    uint32_t max_streams;
+    listener_fn *turn_away; /* NULL: nobody */
+    uint32_t max_streams, max_turned_away;
     int fd;
 };
 
@@ -681,36 +682,51 @@ static void use_io(struct stream *s, struct stream_io *io)
     timer_init(&io->again, read_again);
 }
 
+/* What waits stays ready, so listening on would spin. */
+static void listener_pause(struct listener *li, enum metric why)
+{
+    metrics_add(why, 1);
+    event_del(&li->ev);
+    loop_timer(li->loop, &li->resume, ACCEPT_PAUSE_MS);
+}
+
+static void accepted(struct listener *li, int fd)
+{
+    bool full = open_streams >= li->max_streams;
+    metrics_add(full ? M_ACCEPT_REFUSED : M_ACCEPTED, 1);
+    struct stream *s = stream_new(li->loop, fd);
+    if (li->wrap)
+        use_io(s, li->wrap(li->wrap_arg, fd));
+    (full ? li->turn_away : li->on_accept)(li->arg, s);
+}
+
 static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 {
     (void)what;
     struct listener *li = arg;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        if (open_streams >= li->max_streams + li->max_turned_away) {
+            listener_pause(li, M_ACCEPT_PAUSED_FULL);
+            return;
+        }
         int c = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (c < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
                       errno == ENOBUFS)) {
-            /* Ready again at once, and no descriptor to take it: pause rather
-             * than spin. */
-            metrics_add(M_ACCEPT_REFUSED, 1);
-            event_del(&li->ev);
-            loop_timer(li->loop, &li->resume, ACCEPT_PAUSE_MS);
+            listener_pause(li, M_ACCEPT_PAUSED_SYSTEM);
             return;
         }
         if (c < 0 && (errno == EINTR || errno == ECONNABORTED))
             continue;
         if (c < 0)
             return;
-        if (open_streams >= li->max_streams) {
-            metrics_add(M_ACCEPT_REFUSED, 1);
-            close(c);
-            continue;
-        }
-        metrics_add(M_ACCEPTED, 1);
-        struct stream *s = stream_new(li->loop, c);
-        if (li->wrap)
-            use_io(s, li->wrap(li->wrap_arg, c));
-        li->on_accept(li->arg, s);
+        accepted(li, c);
     }
+}
+
+void listener_turn_away(struct listener *li, uint32_t n, listener_fn *fn)
+{
+    li->max_turned_away = n;
+    li->turn_away = fn;
 }
 
 void listener_wrap(struct listener *li, stream_io_fn *fn, void *arg)

@@ -17,6 +17,7 @@
 #include "common/metrics.h"
 #include "common/tls.h"
 #include "server/http/bundle.h"
+#include "server/http/busy.h"
 #include "server/io/client.h"
 #include "server/io/dynamic.h"
 #include "server/io/namespace.h"
@@ -26,7 +27,9 @@
 #include "server/ops.h"
 
 enum {
-    FD_RESERVE = 64,   /* for Redis, the ring, logs, listeners, libraries */
+    /* for Redis, the ring, logs, listeners, libraries; and for TURNED_AWAY */
+    FD_RESERVE = 64,
+    TURNED_AWAY = 16,  /* connections that hear that there is no room */
     BYE_WAIT_MS = 500, /* for the word to other nodes that we leave */
     QUERY_BYTES = 64 * 1024,
 };
@@ -122,6 +125,7 @@ struct sio_server *sio_server_new(void)
     json_init(&srv->auth.tape);
     json_init(&srv->data.tape);
     list_init(&srv->timers);
+    drain_init(&srv->drain, srv);
     buf_init(&srv->query, QUERY_BYTES);
     buf_init(&srv->handshake, UINT32_MAX);
     sio_of(srv, "/");
@@ -255,6 +259,8 @@ static void start_engine(struct sio_server *srv)
         .output_queue_bytes = s->output_queue_bytes,
         .slow_consumer_ms = s->slow_consumer_ms,
         .max_sessions = s->sessions,
+        .max_half_open = s->half_open,
+        .handshakes_per_second = s->handshakes_per_second,
         .slot_header = s->slot_header,
         .cookie = s->cookie,
         .cookie_attributes = s->cookie_attributes,
@@ -301,6 +307,7 @@ static void start_http(struct sio_server *srv)
         .header_timeout_ms = s->header_timeout_ms,
         .body_timeout_ms = s->body_timeout_ms,
         .idle_timeout_ms = s->idle_timeout_ms,
+        .half_open = s->half_open,
     };
     srv->http = http_server_new(srv->loop, &limits);
     ops_install(srv);
@@ -320,6 +327,12 @@ static void on_accept(void *arg, struct stream *st)
 {
     struct sio_server *srv = arg;
     http_server_accept(srv->http, st);
+}
+
+static void on_too_many(void *arg, struct stream *st)
+{
+    (void)arg;
+    busy_close(st, "Too many connections");
 }
 
 /* The path is compared as a prefix and always ends in '/'. */
@@ -393,8 +406,12 @@ int sio_server_listen(struct sio_server *srv)
                  s->listen_port, strerror(errno));
         return SIO_ERR_IO;
     }
+    /* To say it with TLS would cost more than they were refused for. */
+    uint32_t some = streams / 4 < TURNED_AWAY ? streams / 4 : TURNED_AWAY;
     if (srv->tls)
         listener_wrap(srv->listener, tls_accept, srv->tls);
+    else
+        listener_turn_away(srv->listener, some, on_too_many);
     rc = start_cluster(srv);
     if (rc < 0) {
         listener_free(srv->listener);
@@ -449,6 +466,8 @@ void server_metrics(struct sio_server *srv)
     metrics_set(M_ROOMS, rooms);
     metrics_set(M_CONNECTIONS, stream_count());
     metrics_set(M_IO_URING, srv->loop->ring != NULL);
+    metrics_set(M_HALF_OPEN_CONNECTIONS, http_half_open(srv->http));
+    drain_metrics(&srv->drain);
     engine_metrics(srv->engine);
     cluster_metrics(srv->cluster);
 }

@@ -6,6 +6,7 @@
 #include "common/json.h"
 #include "server/engine/engine.h"
 #include "server/http/forwarded.h"
+#include "server/io/drain.h"
 #include "server/io/event.h"
 #include "server/io/parser.h"
 #include "server/settings.h"
@@ -47,8 +48,9 @@ struct sio_server {
     struct list timers;           /* of sio_after */
     char name[80];
     char error[CONFIG_ERR_MAX];
+    struct drain drain;
     bool stopping;
-    bool signalled; /* that is why it stops */
+    bool signalled; /* that is why it drains or stops */
 };
 
 struct json *server_tape_get(struct sio_server *srv);
