@@ -163,6 +163,17 @@ void map_remove(struct map *m, struct map_node *n)
     m->count--;
 }
 
+struct map_node *map_first(const struct map *m, size_t *slot)
+{
+    if (m->count == 0)
+        return NULL;
+    size_t i = *slot & (m->n_slots - 1);
+    while (!m->slots[i])
+        i = (i + 1) & (m->n_slots - 1);
+    *slot = i;
+    return m->slots[i];
+}
+
 void map_each(struct map *m, void (*each)(struct map_node *n, void *arg),
               void *arg)
 {

@@ -40,6 +40,10 @@ struct map_node *map_get(const struct map *m, struct str key);
 void map_put(struct map *m, struct map_node *n);
 /* `n` must be present (asserted). */
 void map_remove(struct map *m, struct map_node *n);
+/* The first node of slot `*slot` or of one behind it, going round once; `*slot`
+ * becomes its slot, whose other nodes follow as `next`. NULL when the map is
+ * empty. In slots there is no order that anybody outside could know. */
+struct map_node *map_first(const struct map *m, size_t *slot);
 /* Calls `each` for every node; `each` may remove the node it is given, and
  * nothing else. */
 void map_each(struct map *m, void (*each)(struct map_node *n, void *arg),

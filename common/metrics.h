@@ -23,11 +23,26 @@
       "open Engine.IO sessions")                                               \
     X(M_SESSIONS_WEBSOCKET, GAUGE, "confab_sessions{transport=\"websocket\"}", \
       "open Engine.IO sessions")                                               \
+    X(M_HALF_OPEN_SESSIONS, GAUGE, "confab_half_open{what=\"sessions\"}",      \
+      "what limits.half_open counts")                                          \
+    X(M_HALF_OPEN_CONNECTIONS, GAUGE,                                          \
+      "confab_half_open{what=\"connections\"}",                                \
+      "what limits.half_open counts")                                          \
     X(M_SOCKETS, GAUGE, "confab_sockets", "connected Socket.IO sockets")       \
     X(M_ROOMS, GAUGE, "confab_rooms", "rooms with at least one local member")  \
     X(M_ACCEPTED, COUNTER, "confab_accepted_total", "accepted connections")    \
-    X(M_ACCEPT_REFUSED, COUNTER, "confab_accept_refused_total",                \
-      "connections closed at once because the process was full")               \
+    X(M_ACCEPT_REFUSED, COUNTER,                                               \
+      "confab_accept_refused_total{why=\"connections\"}",                      \
+      "connections answered 503 before they had asked anything")               \
+    X(M_CROWDED_OUT, COUNTER,                                                  \
+      "confab_accept_refused_total{why=\"half_open\"}",                        \
+      "connections answered 503 before they had asked anything")               \
+    X(M_ACCEPT_PAUSED_FULL, COUNTER,                                           \
+      "confab_accept_pauses_total{why=\"connections\"}",                       \
+      "times that accepting stopped for a moment")                             \
+    X(M_ACCEPT_PAUSED_SYSTEM, COUNTER,                                         \
+      "confab_accept_pauses_total{why=\"descriptors\"}",                       \
+      "times that accepting stopped for a moment")                             \
     X(M_HANDSHAKES, COUNTER, "confab_handshakes_total", "sessions opened")     \
     X(M_UPGRADES, COUNTER, "confab_upgrades_total",                            \
       "sessions moved from polling to WebSocket")                              \
@@ -114,6 +129,27 @@
       "memory in use since the node began to listen, for each connection")     \
     X(M_JOURNAL, GAUGE, "confab_journal_records",                              \
       "what /debug/why can look back on")                                      \
+    X(M_REFUSED_STOPPING, COUNTER,                                             \
+      "confab_handshakes_refused_total{why=\"stopping\"}",                     \
+      "handshakes answered 503")                                               \
+    X(M_REFUSED_DRAINING, COUNTER,                                             \
+      "confab_handshakes_refused_total{why=\"draining\"}",                     \
+      "handshakes answered 503")                                               \
+    X(M_REFUSED_SESSIONS, COUNTER,                                             \
+      "confab_handshakes_refused_total{why=\"sessions\"}",                     \
+      "handshakes answered 503")                                               \
+    X(M_REFUSED_HALF_OPEN, COUNTER,                                            \
+      "confab_handshakes_refused_total{why=\"half_open\"}",                    \
+      "handshakes answered 503")                                               \
+    X(M_REFUSED_RATE, COUNTER,                                                 \
+      "confab_handshakes_refused_total{why=\"rate\"}",                         \
+      "handshakes answered 503")                                               \
+    X(M_DRAINING, GAUGE, "confab_draining",                                    \
+      "1 while the node sees its clients off")                                 \
+    X(M_DRAIN_LEFT, GAUGE, "confab_drain_sessions_left",                       \
+      "sessions that it has still to close")                                   \
+    X(M_DRAIN_CLOSED, COUNTER, "confab_drain_closed_total",                    \
+      "sessions that it has closed")                                           \
     X(M_REDIS_UP, GAUGE, "confab_redis_up",                                    \
       "1 while both connections to Redis work")                                \
     X(M_REDIS_PUBLISHER_LOST, COUNTER,                                         \

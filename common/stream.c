@@ -692,7 +692,8 @@ struct listener {
     void *arg;
     stream_io_fn *wrap;
     void *wrap_arg;
-    uint32_t max_streams;
+    listener_fn *turn_away; /* NULL: nobody */
+    uint32_t max_streams, max_turned_away;
     int fd;
     bool apart;
 };
@@ -719,27 +720,37 @@ static void remember_peer(const struct stream *s,
     memcpy(&r->from, from, len < sizeof(r->from) ? len : sizeof(r->from));
 }
 
-static void accepted(struct listener *li, int fd,
-                     const struct sockaddr_storage *from, socklen_t len)
+/* What waits stays ready, so listening on would spin. */
+static void listener_pause(struct listener *li, enum metric why)
 {
-    if ((li->apart ? apart_streams : open_streams) >= li->max_streams) {
-        if (!li->apart)
-            metrics_add(M_ACCEPT_REFUSED, 1);
+    metrics_add(why, 1);
+    event_del(&li->ev);
+    loop_timer(li->loop, &li->resume, ACCEPT_PAUSE_MS);
+}
+
+static void accepted_apart(struct listener *li, int fd)
+{
+    if (apart_streams >= li->max_streams) {
         close(fd);
         return;
     }
     struct stream *s = stream_new(li->loop, fd);
+    s->apart = 1;
+    open_streams--;
+    apart_streams++;
+    li->on_accept(li->arg, s);
+}
+
+static void accepted(struct listener *li, int fd,
+                     const struct sockaddr_storage *from, socklen_t len)
+{
+    bool full = open_streams >= li->max_streams;
+    metrics_add(full ? M_ACCEPT_REFUSED : M_ACCEPTED, 1);
+    struct stream *s = stream_new(li->loop, fd);
     remember_peer(s, from, len);
-    if (li->apart) {
-        s->apart = 1;
-        open_streams--;
-        apart_streams++;
-    } else {
-        metrics_add(M_ACCEPTED, 1);
-    }
     if (li->wrap)
         use_io(s, li->wrap(li->wrap_arg, fd));
-    li->on_accept(li->arg, s);
+    (full ? li->turn_away : li->on_accept)(li->arg, s);
 }
 
 static void on_acceptable(evutil_socket_t fd, short what, void *arg)
@@ -747,6 +758,11 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
     (void)what;
     struct listener *li = arg;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        if (!li->apart &&
+            open_streams >= li->max_streams + li->max_turned_away) {
+            listener_pause(li, M_ACCEPT_PAUSED_FULL);
+            return;
+        }
         struct sockaddr_storage from;
         socklen_t len = sizeof(from);
         from.ss_family = AF_UNSPEC;
@@ -754,24 +770,29 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
                         SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (c < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
                       errno == ENOBUFS)) {
-            /* Ready again at once, and no descriptor to take it: pause rather
-             * than spin. */
-            metrics_add(M_ACCEPT_REFUSED, 1);
-            event_del(&li->ev);
-            loop_timer(li->loop, &li->resume, ACCEPT_PAUSE_MS);
+            listener_pause(li, M_ACCEPT_PAUSED_SYSTEM);
             return;
         }
         if (c < 0 && (errno == EINTR || errno == ECONNABORTED))
             continue;
         if (c < 0)
             return;
-        accepted(li, c, &from, len);
+        if (li->apart)
+            accepted_apart(li, c);
+        else
+            accepted(li, c, &from, len);
     }
 }
 
 void listener_set_apart(struct listener *li)
 {
     li->apart = true;
+}
+
+void listener_turn_away(struct listener *li, uint32_t n, listener_fn *fn)
+{
+    li->max_turned_away = n;
+    li->turn_away = fn;
 }
 
 void listener_wrap(struct listener *li, stream_io_fn *fn, void *arg)

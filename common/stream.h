@@ -92,11 +92,15 @@ struct listener;
 typedef void listener_fn(void *arg, struct stream *s);
 
 /* Binds and listens; `max_streams` bounds the streams that are open at once:
- * beyond it new connections are accepted and closed, which is counted. NULL
- * with errno when the address cannot be had. Port 0 lets the kernel choose. */
+ * while there are as many, or no descriptor is left, new connections wait in
+ * the kernel. NULL with errno when the address cannot be had. Port 0 lets the
+ * kernel choose. */
 struct listener *listener_new(struct loop *l, const char *host, uint16_t port,
                               uint32_t max_streams, listener_fn *on_accept,
                               void *arg);
+/* Up to `n` streams more than max_streams are still accepted, for `fn` (with
+ * listener_new's `arg`) to say why they cannot stay and to close them. */
+void listener_turn_away(struct listener *li, uint32_t n, listener_fn *fn);
 /* Streams accepted from now on get their own stream_io from `fn`. */
 typedef struct stream_io *stream_io_fn(void *arg, int fd);
 void listener_wrap(struct listener *li, stream_io_fn *fn, void *arg);

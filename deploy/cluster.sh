@@ -14,7 +14,8 @@
 #   CLUSTER_DIR=$BUILD/cluster   everything that is written goes here; clusters
 #                      with directories of their own run side by side
 #   START_SECONDS=30   to be ready within
-#   STOP_SECONDS=30    what a node may take to drain before it is killed
+#   STOP_SECONDS=40    what a node may take to drain before it is killed: longer
+#                      than its drain.notice_ms, drain.window_ms and 4 s
 #
 # For programs that start it: once everything serves, one line on stdout,
 #   ready url=http://127.0.0.1:8080 nodes=node-1:PID:PORT:ADMIN,node-2:PID:PORT:ADMIN redis=PORT haproxy=PID stats=PORT
@@ -46,7 +47,7 @@ host=${HOST:-127.0.0.1}
 adapter=${ADAPTER:-redis}
 config=${CONFIG:-$root/deploy/node.yaml}
 start_seconds=${START_SECONDS:-30}
-stop_seconds=${STOP_SECONDS:-30}
+stop_seconds=${STOP_SECONDS:-40}
 read -r -a node_args <<<"${NODE_ARGS:-}"
 
 say() { printf '%s\n' "$*" >&2; }

@@ -23,12 +23,14 @@ static void readyz(void *arg, struct http_request *r)
 {
     const struct sio_server *srv = arg;
     bool usable = cluster_usable(srv->cluster);
-    bool ready =
-        !srv->stopping && (usable || srv->settings.ready_without_redis);
+    bool draining = drain_is_on(&srv->drain);
+    bool ready = !srv->stopping && !draining &&
+                 (usable || srv->settings.ready_without_redis);
     struct buf body;
     buf_init(&body, 256);
     buf_fmt(&body, "{\"status\":\"%s\",\"adapter\":\"%s\"%s}\n",
             srv->stopping ? "stopping"
+            : draining    ? "draining"
             : usable      ? "ready"
                           : "degraded",
             cluster_kind(srv->cluster),

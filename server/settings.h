@@ -55,6 +55,8 @@ struct settings {
     uint32_t idle_timeout_ms;
     uint32_t connections;
     uint32_t sessions;
+    uint32_t handshakes_per_second;
+    uint32_t half_open;
     uint32_t output_queue_bytes;
     uint32_t slow_consumer_ms;
     uint32_t fragments_per_message;
@@ -67,6 +69,9 @@ struct settings {
     uint32_t dynamic_namespaces;
     uint32_t pending_acks;
     uint32_t publish_queue_bytes;
+
+    uint32_t drain_notice_ms;
+    uint32_t drain_window_ms;
 
     bool recovery_enabled;
     uint32_t max_disconnection_ms;

@@ -117,15 +117,25 @@ SIO_API const char *sio_server_host(const struct sio_server *srv);
 SIO_API const char *sio_server_admin(const struct sio_server *srv);
 /* Clients connect with https and wss. */
 SIO_API bool sio_server_secure(const struct sio_server *srv);
-/* Serves until sio_server_stop, SIGTERM or SIGINT; returns 0 after a clean
- * stop. SIGPIPE is ignored from then on; SIGTERM and SIGINT too once one of
- * them has stopped the server, so that cleaning up is not cut short. SIGHUP is
- * sio_server_reload. systemd is told when it is ready, reads its configuration
- * again and stops, and its watchdog is fed (sd_notify). */
+/* Serves until it is stopped by sio_server_stop, by SIGINT, or at the end of a
+ * drain, which SIGTERM begins (sio_server_drain) and a second one cuts short;
+ * returns 0 after a clean stop. SIGPIPE is ignored from then on; SIGTERM and
+ * SIGINT too once one of them has stopped the server, so that cleaning up is
+ * not cut short. SIGHUP is sio_server_reload. systemd is told when it is ready,
+ * reads its configuration again and stops, and its watchdog is fed (sd_notify).
+ */
 SIO_API int sio_server_run(struct sio_server *srv);
 /* Closes all connections ("server shutting down") and makes sio_server_run
  * return. May be called from handlers. */
 SIO_API void sio_server_stop(struct sio_server *srv);
+/* Stops the server without cutting everybody off at the same moment. It is not
+ * ready any more (/readyz), but goes on serving everybody, new clients too, for
+ * drain.notice_ms, until balancers have noticed. Then it refuses new clients
+ * (503) and closes those it has ("server shutting down"), one by one, evenly
+ * over drain.window_ms; when the last one has gone it stops. With both 0 it
+ * stops at once. Harmless when it drains already. May be called from handlers.
+ */
+SIO_API void sio_server_drain(struct sio_server *srv);
 /* Reads the configuration's sources, the files of secrets, and certificate and
  * key again while the server runs. What cannot change then is named in the log
  * and stays; when anything is wrong, all settings stay as they are. A new user

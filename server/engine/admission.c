@@ -50,7 +50,7 @@ void admission_close(struct engine *e)
     while (!list_empty(&e->waiting)) {
         struct admission *a =
             container_of(e->waiting.next, struct admission, link);
-        engine_unavailable(take_request(a));
+        gate_refuse(e, take_request(a), gate_look(e));
     }
 }
 

@@ -124,6 +124,17 @@ void engine_metrics(const struct engine *e)
     struct engine_load load = engine_load(e);
     metrics_set(M_SLOW_CLIENTS, load.slow);
     metrics_set(M_OUTPUT_QUEUED, load.queued_bytes);
+    metrics_set(M_HALF_OPEN_SESSIONS, engine_half_open(e));
+}
+
+size_t engine_sessions(const struct engine *e)
+{
+    return e->sessions.count;
+}
+
+uint32_t engine_half_open(const struct engine *e)
+{
+    return e->n_unestablished + e->n_waiting;
 }
 
 /* ---- answers ------------------------------------------------------------- */
@@ -179,13 +190,6 @@ void engine_deny(struct engine *e, struct http_request *r, struct str message)
 {
     refuse_with(e, r, EIO_FORBIDDEN,
                 message.len ? message : str_of(error_text[EIO_FORBIDDEN]));
-}
-
-void engine_unavailable(struct http_request *r)
-{
-    struct http_response resp = {
-        .status = 503, .headers = STR("Retry-After: 5\r\n"), .close = true};
-    http_respond(r, &resp);
 }
 
 /* ---- checks, in the official order --------------------------------------- */
@@ -395,19 +399,11 @@ static void on_upgrade(struct engine *e, struct http_request *r,
     buf_fini(&headers);
 }
 
-static bool is_full(const struct engine *e)
-{
-    return e->closing ||
-           e->sessions.count + e->n_waiting >= e->settings.max_sessions;
-}
-
 static void handshake(struct engine *e, struct http_request *r,
                       const struct inquiry *q, struct str headers)
 {
     if (q->old && !e->settings.allow_eio3)
         refuse(e, r, EIO_UNSUPPORTED_VERSION);
-    else if (is_full(e))
-        engine_unavailable(r);
     else if (q->upgrade)
         on_upgrade(e, r, q, headers);
     else
@@ -418,8 +414,25 @@ void engine_handshake(struct engine *e, struct http_request *r,
                       struct str headers)
 {
     struct inquiry q;
-    if (check(e, r, &q) == EIO_OK) /* it still is */
+    enum gate g = gate_look(e);
+    if (check(e, r, &q) != EIO_OK)
+        return; /* it still is */
+    if (g != GATE_OPEN)
+        gate_refuse(e, r, g);
+    else
         handshake(e, r, &q, headers);
+}
+
+static void begin(struct engine *e, struct http_request *r,
+                  const struct inquiry *q)
+{
+    enum gate g = gate_enter(e);
+    if (g != GATE_OPEN)
+        gate_refuse(e, r, g);
+    else if (e->on_request)
+        admission_begin(e, r);
+    else
+        handshake(e, r, q, STR(""));
 }
 
 void engine_request(void *arg, struct http_request *r)
@@ -433,12 +446,8 @@ void engine_request(void *arg, struct http_request *r)
     enum eio_error code = check(e, r, &q);
     if (code != EIO_OK)
         refuse(e, r, code);
-    else if (!q.session && !e->on_request)
-        handshake(e, r, &q, STR(""));
-    else if (!q.session && is_full(e))
-        engine_unavailable(r);
     else if (!q.session)
-        admission_begin(e, r);
+        begin(e, r, &q);
     else if (q.upgrade)
         on_upgrade(e, r, &q, STR(""));
     else

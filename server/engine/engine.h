@@ -8,8 +8,11 @@
 #ifndef CONFAB_SERVER_ENGINE_ENGINE_H
 #define CONFAB_SERVER_ENGINE_ENGINE_H
 
+#include "common/bucket.h"
 #include "server/engine/admission.h"
+#include "server/engine/gate.h"
 #include "server/engine/heartbeat.h"
+#include "server/engine/retire.h"
 #include "server/engine/session.h"
 #include "server/http/cors.h"
 
@@ -22,6 +25,8 @@ struct engine_settings {
     uint32_t output_queue_bytes;
     uint32_t slow_consumer_ms;
     uint32_t max_sessions;
+    uint32_t max_half_open;         /* 0: no bound of its own */
+    uint32_t handshakes_per_second; /* 0: as many as come */
     bool http_compression;
     uint32_t http_compression_bytes; /* shorter payloads go as they are */
     bool message_deflate;
@@ -51,8 +56,12 @@ struct engine {
     struct heartbeats beats;
     struct map heads; /* what first requests have in common */
     uint32_t n_websocket;
+    uint32_t n_unestablished;    /* sessions whose owner has not let them in */
+    struct bucket handshakes;    /* what the rate leaves */
     struct http_request *upload; /* engine_upload */
     bool closing;
+    bool retired;     /* retire.h */
+    size_t next_slot; /* of `sessions`, to close when it has retired */
 };
 
 /* `on_session` is called for each new session, and `ops` from then on. */
@@ -75,6 +84,10 @@ void engine_request(void *arg, struct http_request *r);
  * messages of a WebSocket. */
 const struct http_request *engine_upload(const struct engine *e);
 void engine_metrics(const struct engine *e);
+size_t engine_sessions(const struct engine *e);
+/* Sessions that session_establish was not called for, and handshakes that wait
+ * for their admission. */
+uint32_t engine_half_open(const struct engine *e);
 
 /* ---- inside the engine folder -------------------------------------------- */
 
@@ -83,8 +96,6 @@ void engine_metrics(const struct engine *e);
 void engine_handshake(struct engine *e, struct http_request *r,
                       struct str headers);
 void engine_deny(struct engine *e, struct http_request *r, struct str message);
-/* Cannot serve it now: 503. */
-void engine_unavailable(struct http_request *r);
 /* The transport that this request begins takes no binary messages. */
 bool engine_asks_base64(struct http_request *r);
 

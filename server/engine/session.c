@@ -154,6 +154,7 @@ static void forget(struct session *s)
     heartbeat_stop(s);
     slow_end(s);
     upgrade_cancel(s);
+    session_establish(s);
     map_remove(&s->engine->sessions, &s->by_sid);
     loop_bury(s->engine->loop, session_destroy, s);
 }
@@ -191,14 +192,14 @@ void session_end(struct session *s, enum session_reason why)
         tell_owner(s, why);
 }
 
-void session_close(struct session *s)
+void session_leave(struct session *s, enum session_reason why)
 {
     if (s->state != SESSION_OPEN)
         return;
     if (!s->ws)
         polling_flush(s);
     if (s->ws || session_get(s)) {
-        session_end(s, REASON_FORCED_CLOSE);
+        session_end(s, why);
         return;
     }
     /* Polling with no GET here: the next one gets what is queued, the one after
@@ -207,7 +208,20 @@ void session_close(struct session *s)
     set_state(s, SESSION_CLOSING);
     slow_end(s);
     heartbeat_wait(s, BEAT_CLOSE);
-    tell_owner(s, REASON_FORCED_CLOSE);
+    tell_owner(s, why);
+}
+
+void session_close(struct session *s)
+{
+    session_leave(s, REASON_FORCED_CLOSE);
+}
+
+void session_establish(struct session *s)
+{
+    if (s->established)
+        return;
+    s->established = true;
+    s->engine->n_unestablished--;
 }
 
 /* ---- receiving ----------------------------------------------------------- */
@@ -511,6 +525,7 @@ struct session *session_new(struct engine *e, struct str sid,
     buf_fini(&own);
     list_init(&s->beat);
     map_put(&e->sessions, &s->by_sid);
+    e->n_unestablished++;
     s->old = old;
     heartbeat(s)->start(s);
     return s;

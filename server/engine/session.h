@@ -71,11 +71,12 @@ struct session {
     uint8_t sid_len, address_len;
     bool pong_due : 1, extended : 1; /* this wait was extended already */
     bool b64 : 1, overrun : 1;
-    bool old : 1;    /* of protocol 3 */
-    bool jsonp : 1;  /* polls with scripts */
-    bool octets : 1; /* polling: something in `out` is binary */
-    bool dirty : 1;  /* session_task will run */
-    bool owned : 1;  /* the owner knows it */
+    bool old : 1;         /* of protocol 3 */
+    bool jsonp : 1;       /* polls with scripts */
+    bool octets : 1;      /* polling: something in `out` is binary */
+    bool dirty : 1;       /* session_task will run */
+    bool owned : 1;       /* the owner knows it */
+    bool established : 1; /* the owner has let it in */
     /* Behind it: the owner's room; then the sid, the peer's address and a NUL,
      * and the first request's own values. */
 };
@@ -92,6 +93,10 @@ bool session_writable(const struct session *s);
 /* Orderly: what is queued goes out first. on_close (forced close) is called
  * inside. */
 void session_close(struct session *s);
+/* The same for another reason. */
+void session_leave(struct session *s, enum session_reason why);
+/* The client has got where it wanted: the session is half open no more. */
+void session_establish(struct session *s);
 /* Ends it now, for `why`. */
 void session_end(struct session *s, enum session_reason why);
 

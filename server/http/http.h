@@ -29,6 +29,9 @@ struct http_limits {
     uint32_t header_timeout_ms; /* for the whole head, not per byte */
     uint32_t body_timeout_ms;
     uint32_t idle_timeout_ms; /* between requests of one connection */
+    /* Connections whose client owes the rest of a head: beyond that many the
+     * one that has owed it longest is answered 503. 0: no bound. */
+    uint32_t half_open;
 };
 
 /* ---- server and routes --------------------------------------------------- */
@@ -43,9 +46,15 @@ void http_server_limit(struct http_server *s, const struct http_limits *limits);
 void http_server_free(struct http_server *s);
 /* Takes over an accepted connection. */
 void http_server_accept(struct http_server *s, struct stream *st);
+/* From now on a response is the last one of its connection, and connections
+ * that have not been used for a second are closed. The others may be about to
+ * be used. */
+void http_server_retire(struct http_server *s);
 /* Closes connections that are between requests and makes the others close after
  * their response. */
 void http_server_drain(struct http_server *s);
+/* Connections whose client owes the rest of a head. */
+uint32_t http_half_open(const struct http_server *s);
 
 /* `path` must stay alive. The first route that matches, in the order they were
  * added, gets the request: a prefix is compared with the raw target, an exact

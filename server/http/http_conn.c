@@ -16,7 +16,7 @@
 #include "common/mem.h"
 #include "common/metrics.h"
 #include "common/slab.h"
-#include "server/http/http.h"
+#include "server/http/busy.h"
 #include "server/http/http_query.h"
 #include "server/http/quick_head.h"
 
@@ -28,6 +28,7 @@ enum {
     HEADERS_MAX = 128,
     ROUTES_MAX = 32,
     LINGER_MS = 2000,
+    UNUSED_MS = 1000,     /* a connection that nobody is about to use */
     RESPONSE_BYTES = 160, /* of a response's head, our own headers in it */
 #if defined(__SANITIZE_ADDRESS__)
     SPARES_KEPT = 0, /* who looks for misused memory must see every request */
@@ -75,13 +76,14 @@ struct work {
 };
 
 struct http_conn {
-    struct list link;
+    struct list link; /* one of the server's lists */
     struct http_server *server;
     struct stream *stream;
     struct work *work; /* NULL between requests */
     struct timer deadline;
     bool closed, close_after;
     bool dirty; /* go_on will run */
+    bool owing; /* on the list of those that owe a head */
 };
 
 struct route {
@@ -94,7 +96,10 @@ struct route {
 struct http_server {
     struct loop *loop;
     struct http_limits limits;
-    struct list conns;
+    struct list
+        owing; /* connections whose head is not complete: oldest first */
+    struct list conns; /* the others */
+    uint32_t n_owing;
     struct route route[ROUTES_MAX];
     size_t n_routes;
     bool draining;
@@ -105,6 +110,28 @@ static http_parser_settings callbacks;
 static struct http_conn *conn_of(http_parser *p)
 {
     return container_of(p, struct work, parser)->conn;
+}
+
+/* ---- those that owe a head ----------------------------------------------- */
+
+static void owes_nothing(struct http_conn *c)
+{
+    if (!c->owing)
+        return;
+    c->owing = false;
+    c->server->n_owing--;
+    list_remove(&c->link);
+    list_insert(&c->server->conns, &c->link);
+}
+
+static void owes_head(struct http_conn *c)
+{
+    if (c->owing)
+        return;
+    c->owing = true;
+    c->server->n_owing++;
+    list_remove(&c->link);
+    list_insert(&c->server->owing, &c->link);
 }
 
 /* ---- life of a connection ------------------------------------------------ */
@@ -215,6 +242,7 @@ static void conn_end(struct http_conn *c)
     if (c->closed)
         return;
     c->closed = true;
+    owes_nothing(c);
     list_remove(&c->link);
     timer_stop(&c->deadline);
     struct http_request *r = request_of(c);
@@ -246,6 +274,18 @@ static void conn_refuse(struct http_conn *c, unsigned status)
                                 : M_HTTP_BAD_REQUEST,
                 1);
     conn_close(c);
+}
+
+/* Whoever means to ask does so at once: the one that has owed its head longest
+ * goes first. */
+static void make_room(struct http_server *s)
+{
+    if (!s->limits.half_open || s->n_owing < s->limits.half_open)
+        return;
+    struct http_conn *c = container_of(s->owing.next, struct http_conn, link);
+    metrics_add(M_CROWDED_OUT, 1);
+    busy_close(c->stream, "Too many half-open connections");
+    conn_end(c);
 }
 
 static void abort_request(struct http_conn *c)
@@ -284,6 +324,10 @@ static int on_message_begin(http_parser *p)
 {
     struct http_conn *c = conn_of(p);
     assert(!c->work->req);
+    if (!c->owing) {
+        make_room(c->server);
+        owes_head(c);
+    }
     c->work->req = request_new(c);
     c->work->body_done = false;
     p->upgrade = 0; /* the request before may have asked for it in vain */
@@ -372,6 +416,7 @@ static void dispatch(struct http_conn *c)
     r->plain_query = query_is_plain(str_from(target, r->path_len));
     const struct route *rt = route_find(r);
     r->dispatched = true;
+    owes_nothing(c);
     timer_stop(&c->deadline);
     if (rt)
         rt->fn(rt->arg, r);
@@ -678,6 +723,7 @@ struct http_server *http_server_new(struct loop *l,
     struct http_server *s = mem_zalloc(sizeof(*s));
     s->loop = l;
     s->limits = *limits;
+    list_init(&s->owing);
     list_init(&s->conns);
     return s;
 }
@@ -689,6 +735,7 @@ void http_server_limit(struct http_server *s, const struct http_limits *limits)
 
 void http_server_free(struct http_server *s)
 {
+    list_splice(&s->conns, &s->owing);
     while (!list_empty(&s->conns)) {
         struct http_conn *c =
             container_of(s->conns.next, struct http_conn, link);
@@ -701,11 +748,33 @@ void http_server_free(struct http_server *s)
     mem_free(s);
 }
 
-void http_server_drain(struct http_server *s)
+/* How long it has been between requests; 0 when it is not. */
+static uint64_t unused_ms(const struct http_conn *c)
+{
+    const struct http_server *s = c->server;
+    if (c->work || !timer_running(&c->deadline))
+        return 0;
+    uint64_t left = c->deadline.due_ms - loop_now(s->loop);
+    return left < s->limits.idle_timeout_ms ? s->limits.idle_timeout_ms - left
+                                            : 0;
+}
+
+void http_server_retire(struct http_server *s)
 {
     s->draining = true;
     struct list *n = s->conns.next;
     while (n != &s->conns) {
+        struct http_conn *c = container_of(n, struct http_conn, link);
+        n = n->next;
+        if (unused_ms(c) >= UNUSED_MS)
+            conn_close(c);
+    }
+}
+
+static void drain(struct list *conns)
+{
+    struct list *n = conns->next;
+    while (n != conns) {
         struct http_conn *c = container_of(n, struct http_conn, link);
         n = n->next;
         c->close_after = true;
@@ -714,13 +783,27 @@ void http_server_drain(struct http_server *s)
     }
 }
 
+void http_server_drain(struct http_server *s)
+{
+    s->draining = true;
+    drain(&s->owing);
+    drain(&s->conns);
+}
+
+uint32_t http_half_open(const struct http_server *s)
+{
+    return s->n_owing;
+}
+
 void http_server_accept(struct http_server *s, struct stream *st)
 {
     struct http_conn *c = slab_alloc(sizeof(*c));
     c->server = s;
     c->stream = st;
     timer_init(&c->deadline, on_deadline);
-    list_insert(&s->conns, &c->link);
+    list_init(&c->link);
+    make_room(s);
+    owes_head(c);
     stream_set_owner(st, &conn_stream_ops, c);
     arm(c, s->limits.header_timeout_ms);
 }

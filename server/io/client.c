@@ -78,6 +78,8 @@ static void on_connect_timeout(struct timer *t)
 
 void client_joined(struct client *c)
 {
+    if (client_session(c))
+        session_establish(client_session(c));
     if (!c->extra)
         return;
     timer_stop(&c->extra->connect);

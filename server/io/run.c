@@ -15,6 +15,7 @@ void sio_server_stop(struct sio_server *srv)
         return;
     srv->stopping = true;
     notify("STOPPING=1");
+    drain_end(&srv->drain);
     listener_free(srv->listener);
     srv->listener = NULL;
     if (!srv->engine)
@@ -23,13 +24,18 @@ void sio_server_stop(struct sio_server *srv)
     http_server_drain(srv->http);
 }
 
+/* Whoever repeats it, or is at the keyboard, does not want to wait. */
 static void on_signal(evutil_socket_t sig, short what, void *arg)
 {
     (void)what;
     struct sio_server *srv = arg;
+    bool wait = sig == SIGTERM && !srv->signalled;
     log_info("signal", "name=%s", sig == SIGTERM ? "SIGTERM" : "SIGINT");
     srv->signalled = true;
-    sio_server_stop(srv);
+    if (wait)
+        sio_server_drain(srv);
+    else
+        sio_server_stop(srv);
 }
 
 static void on_hangup(evutil_socket_t sig, short what, void *arg)

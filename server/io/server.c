@@ -19,6 +19,7 @@
 #include "common/tls.h"
 #include "server/admin/admin.h"
 #include "server/http/bundle.h"
+#include "server/http/busy.h"
 #include "server/io/client.h"
 #include "server/io/dynamic.h"
 #include "server/io/namespace.h"
@@ -28,7 +29,9 @@
 #include "server/ops.h"
 
 enum {
-    FD_RESERVE = 64,   /* for Redis, the ring, logs, listeners, libraries */
+    /* for Redis, the ring, logs, listeners, libraries; and for TURNED_AWAY */
+    FD_RESERVE = 64,
+    TURNED_AWAY = 16,  /* connections that hear that there is no room */
     BYE_WAIT_MS = 500, /* for the word to other nodes that we leave */
     QUERY_BYTES = 64 * 1024,
 };
@@ -167,6 +170,7 @@ struct sio_server *sio_server_new(void)
     json_init(&srv->data.tape);
     list_init(&srv->timers);
     list_init(&srv->sources);
+    drain_init(&srv->drain, srv);
     buf_init(&srv->query, QUERY_BYTES);
     buf_init(&srv->handshake, UINT32_MAX);
     sio_of(srv, "/");
@@ -314,6 +318,8 @@ struct engine_settings server_engine_settings(const struct settings *s)
         .output_queue_bytes = s->output_queue_bytes,
         .slow_consumer_ms = s->slow_consumer_ms,
         .max_sessions = s->sessions,
+        .max_half_open = s->half_open,
+        .handshakes_per_second = s->handshakes_per_second,
         .slot_header = s->slot_header,
         .cookie = s->cookie,
         .cookie_attributes = s->cookie_attributes,
@@ -362,6 +368,7 @@ struct http_limits server_http_limits(const struct settings *s)
         .header_timeout_ms = s->header_timeout_ms,
         .body_timeout_ms = s->body_timeout_ms,
         .idle_timeout_ms = s->idle_timeout_ms,
+        .half_open = s->half_open,
     };
 }
 
@@ -387,6 +394,12 @@ static void on_accept(void *arg, struct stream *st)
 {
     struct sio_server *srv = arg;
     http_server_accept(srv->http, st);
+}
+
+static void on_too_many(void *arg, struct stream *st)
+{
+    (void)arg;
+    busy_close(st, "Too many connections");
 }
 
 static int start_tls(struct sio_server *srv)
@@ -438,9 +451,10 @@ static int start_admin(struct sio_server *srv)
 static int start_listening(struct sio_server *srv)
 {
     const struct settings *s = &srv->settings;
+    uint32_t streams = stream_limit(s);
     srv->listener =
         listener_new(srv->loop, s->listen_host, (uint16_t)s->listen_port,
-                     stream_limit(s), on_accept, srv);
+                     streams, on_accept, srv);
     if (!srv->listener) {
         snprintf(srv->error, sizeof(srv->error),
                  "cannot listen on %s port %u: %s; set listen.host or "
@@ -449,8 +463,12 @@ static int start_listening(struct sio_server *srv)
                  s->listen_port, strerror(errno));
         return SIO_ERR_IO;
     }
+    /* To say it with TLS would cost more than they were refused for. */
+    uint32_t some = streams / 4 < TURNED_AWAY ? streams / 4 : TURNED_AWAY;
     if (srv->tls)
         listener_wrap(srv->listener, tls_accept, srv->tls);
+    else
+        listener_turn_away(srv->listener, some, on_too_many);
     int rc = start_admin(srv);
     if (rc == 0)
         rc = start_cluster(srv);
@@ -549,6 +567,8 @@ void server_metrics(struct sio_server *srv)
     metrics_set(M_IO_URING, srv->loop->ring != NULL);
     metrics_set(M_JOURNAL, journal_count());
     memory_metrics(srv);
+    metrics_set(M_HALF_OPEN_CONNECTIONS, http_half_open(srv->http));
+    drain_metrics(&srv->drain);
     engine_metrics(srv->engine);
     cluster_metrics(srv->cluster);
 }

@@ -6,6 +6,7 @@
 #include "common/json.h"
 #include "server/engine/engine.h"
 #include "server/http/forwarded.h"
+#include "server/io/drain.h"
 #include "server/io/event.h"
 #include "server/io/parser.h"
 #include "server/settings.h"
@@ -49,10 +50,11 @@ struct sio_server {
     struct list sources;          /* of the configuration, in their order */
     char name[80];
     char error[CONFIG_ERR_MAX];
+    struct drain drain;
     uint64_t began_ms;  /* when it began to listen, by the loop's clock */
     size_t began_bytes; /* of the heap, then */
     bool stopping;
-    bool signalled; /* that is why it stops */
+    bool signalled; /* that is why it drains or stops */
 };
 
 struct json *server_tape_get(struct sio_server *srv);

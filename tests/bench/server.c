@@ -42,6 +42,15 @@ static int serve(struct sio_server *srv, int argc, char **argv)
     int rc = sio_server_set(srv, "listen.host=127.0.0.1");
     if (rc == 0)
         rc = sio_server_set(srv, "listen.port=0");
+    /* The load is one address that means to be all there is. */
+    if (rc == 0)
+        rc = sio_server_set(srv, "limits.handshakes_per_second=0");
+    if (rc == 0)
+        rc = sio_server_set(srv, "limits.half_open=0");
+    if (rc == 0)
+        rc = sio_server_set(srv, "drain.notice_ms=0");
+    if (rc == 0)
+        rc = sio_server_set(srv, "drain.window_ms=0");
     for (int i = 1; i < argc && rc == 0; i++)
         rc = sio_server_set(srv, argv[i]);
     if (rc == 0)

@@ -173,7 +173,7 @@ describe('configuration', { skip: REFERENCE && 'confab only' }, () => {
 describe('io_uring', { skip: REFERENCE && 'confab only' }, () => {
   const forbidden = path.join(__dirname, '../lib/forbid.py');
   const without = (...args) => ['python3', [forbidden, path.join(BUILD, 'confab'), '--set', 'listen.host=127.0.0.1',
-    '--set', 'listen.port=0', ...args]];
+    '--set', 'listen.port=0', '--set', 'drain.notice_ms=0', ...args]];
   const used = (node) => metric(node, 'confab_io_uring');
 
   test('is used or not, as set, and the metric tells', async () => {

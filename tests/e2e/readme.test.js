@@ -36,7 +36,7 @@ test('the program of the README compiles against the installed library and chats
 
     const port = await freePort();
     const chat = new Process('chat', `${dir}/chat`, [],
-      { env: { CONFAB_LISTEN_PORT: String(port), CONFAB_LISTEN_HOST: '127.0.0.1' } });
+      { env: { CONFAB_LISTEN_PORT: String(port), CONFAB_LISTEN_HOST: '127.0.0.1', CONFAB_DRAIN_NOTICE_MS: '0' } });
     try {
       const url = `http://127.0.0.1:${port}`;
       await until(() => fetch(`${url}/healthz`).then((r) => r.ok, () => false),

@@ -30,6 +30,7 @@ static void start(void)
     sio_on(sio_of(server, "/"), "a", on_event, NULL);
     sio_server_set(server, "listen.host=127.0.0.1");
     sio_server_set(server, "listen.port=0");
+    sio_server_set(server, "limits.handshakes_per_second=0");
     sio_server_set(server, "engine.max_payload_bytes=10000");
     int rc = sio_server_listen(server);
     assert(rc == 0);

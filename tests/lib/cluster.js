@@ -5,6 +5,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { metricsOf } = require('./metrics');
 const { Process, ROOT, BUILD, OUTPUT } = require('./process');
+const { AT_ONCE } = require('./servers');
 const { until, SLOW } = require('./until');
 
 let clusters = 0;
@@ -109,7 +110,7 @@ async function startCluster({ nodes = 3, set = {}, redisUrl, name = 'cluster', e
     env: {
       NODES: String(nodes), PORT: '0', BUILD, CLUSTER_DIR: directory,
       START_SECONDS: String(30 * SLOW), STOP_SECONDS: '20',
-      NODE_ARGS: Object.entries(set).map(([k, v]) => `--set ${k}=${v}`).join(' '),
+      NODE_ARGS: Object.entries({ ...AT_ONCE, ...set }).map(([k, v]) => `--set ${k}=${v}`).join(' '),
       ...(redisUrl ? { REDIS_URL: redisUrl } : {}), ...env,
     },
   });

@@ -44,10 +44,13 @@ async function startReference({ app = 'fixture', set = {}, redis, name }) {
     [...args, ...assignments(set)]));
 }
 
+// A node that is told to stop stops at once, unless a test is about that.
+const AT_ONCE = { 'drain.notice_ms': 0, 'drain.window_ms': 0 };
+
 // The node with the chat application.
 async function startNode({ set = {}, redis, name, env, port = 0, args = [] } = {}) {
   if (REFERENCE) return startReference({ app: 'chat', set, redis, name });
-  const all = { 'listen.host': '127.0.0.1', 'listen.port': port, ...set };
+  const all = { 'listen.host': '127.0.0.1', 'listen.port': port, ...AT_ONCE, ...set };
   if (redis) {
     all['redis.url'] = redis.url || redis;
     all['adapter.type'] = 'redis';
@@ -89,6 +92,6 @@ async function startRedis({ port } = {}) {
 }
 
 module.exports = {
-  REFERENCE, ROOT, BUILD, startNode, startFixture, startReference,
+  REFERENCE, ROOT, BUILD, AT_ONCE, startNode, startFixture, startReference,
   startEcho, startNodeJsPeer, startRedis, freePort, ready, assignments,
 };

@@ -169,6 +169,32 @@ static void each_visits_all_once_and_may_remove(void **state)
     map_fini(&m);
 }
 
+static void first_leads_through_all_that_are_left(void **state)
+{
+    (void)state;
+    struct map m;
+    map_init(&m, word_key);
+    size_t slot = 0;
+    assert_null(map_first(&m, &slot));
+    for (unsigned i = 0; i < 100; i++) {
+        (void)word_name(i);
+        map_put(&m, &words[i].node);
+    }
+    for (size_t left = 100; left > 0; left--) {
+        size_t before = slot;
+        struct map_node *n = map_first(&m, &slot);
+        assert_non_null(n);
+        assert_true(slot >= before && slot < m.n_slots);
+        map_remove(&m, n);
+        assert_int_equal(m.count, left - 1);
+    }
+    assert_null(map_first(&m, &slot));
+    map_put(&m, &words[0].node);
+    slot = m.n_slots - 1; /* it goes round */
+    assert_ptr_equal(map_first(&m, &slot), &words[0].node);
+    map_fini(&m);
+}
+
 static void fini_leaves_a_usable_empty_map(void **state)
 {
     (void)state;
@@ -231,6 +257,7 @@ int main(void)
         cmocka_unit_test(load_stays_between_a_quarter_and_two),
         cmocka_unit_test(a_dense_map_has_twice_the_load),
         cmocka_unit_test(each_visits_all_once_and_may_remove),
+        cmocka_unit_test(first_leads_through_all_that_are_left),
         cmocka_unit_test(fini_leaves_a_usable_empty_map),
         cmocka_unit_test(a_seed_decides_the_order_of_a_map),
     };
