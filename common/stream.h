@@ -87,6 +87,8 @@ struct loop *stream_loop(const struct stream *s);
 bool stream_secure(const struct stream *s);
 /* The peer's address as text; "" when unknown. */
 void stream_peer(const struct stream *s, char out[STREAM_ADDR_MAX]);
+/* The same of this end. */
+void stream_local(const struct stream *s, char out[STREAM_ADDR_MAX]);
 
 struct listener;
 typedef void listener_fn(void *arg, struct stream *s);
@@ -101,6 +103,8 @@ struct listener *listener_new(struct loop *l, const char *host, uint16_t port,
 typedef struct stream_io *stream_io_fn(void *arg, int fd);
 void listener_wrap(struct listener *li, stream_io_fn *fn, void *arg);
 uint16_t listener_port(const struct listener *li);
+/* The address it is bound to; "" when that is every one. */
+void listener_address(const struct listener *li, char out[STREAM_ADDR_MAX]);
 /* Stops accepting; open streams stay. NULL is allowed. */
 void listener_free(struct listener *li);
 

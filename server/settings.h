@@ -62,6 +62,7 @@ struct settings {
     uint32_t dynamic_namespaces;
     uint32_t pending_acks;
     uint32_t publish_queue_bytes;
+    uint32_t relays;
 
     bool recovery_enabled;
     uint32_t max_disconnection_ms;
@@ -74,6 +75,9 @@ struct settings {
     uint32_t lease_ms;
     uint32_t requests_timeout_ms;
     bool ready_without_redis;
+    bool relay;
+    char *relay_address;
+    uint32_t relay_port;
     uint32_t log_level; /* enum log_level */
     uint32_t log_format;
 };
@@ -88,6 +92,7 @@ enum settings_parser { SETTINGS_TEXT, SETTINGS_MSGPACK };
 
 extern const struct config_table settings_table;
 
+bool settings_uses_redis(const struct settings *s);
 /* What no single row can check. 0 or ERR_CONFIG with a sentence. */
 MUST_CHECK int settings_check(const struct settings *s,
                               char err[CONFIG_ERR_MAX]);

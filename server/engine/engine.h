@@ -9,6 +9,7 @@
 #define CONFAB_SERVER_ENGINE_ENGINE_H
 
 #include "server/engine/admission.h"
+#include "server/engine/elsewhere.h"
 #include "server/engine/heartbeat.h"
 #include "server/engine/session.h"
 #include "server/http/cors.h"
@@ -52,6 +53,7 @@ struct engine {
     struct map heads; /* what first requests have in common */
     uint32_t n_websocket;
     struct http_request *upload; /* engine_upload */
+    struct elsewhere *elsewhere; /* NULL: all sessions there are are here */
     bool closing;
 };
 
@@ -62,12 +64,17 @@ struct engine *engine_new(struct loop *l, const struct engine_settings *s,
                           void *arg);
 /* Asks `fn` about each handshake from now on; NULL for nobody. */
 void engine_on_request(struct engine *e, admission_fn *fn, void *arg);
+/* Requests of other nodes' sessions go to those from now on, and new sessions'
+ * ids begin with this node's tag. */
+void engine_relay(struct engine *e, const struct elsewhere_settings *s);
 /* Ends all sessions ("server shutting down") and refuses new ones. */
 void engine_close(struct engine *e);
 /* After engine_close and one more turn of the loop. */
 void engine_free(struct engine *e);
 /* Route handler: `arg` is the engine. */
 void engine_request(void *arg, struct http_request *r);
+/* The same for a port where only other nodes are served: `arg` is the engine. */
+void engine_relayed_request(void *arg, struct http_request *r);
 /* While on_message is called with what a POST brought: that request; NULL for
  * messages of a WebSocket. */
 const struct http_request *engine_upload(const struct engine *e);
@@ -82,6 +89,10 @@ void engine_handshake(struct engine *e, struct http_request *r,
 void engine_deny(struct engine *e, struct http_request *r, struct str message);
 /* Cannot serve it now: 503. */
 void engine_unavailable(struct http_request *r);
+/* The body is over the limit: 413, and no more. */
+void engine_too_large(struct engine *e, struct http_request *r);
+/* The session is nowhere. */
+void engine_unknown_sid(struct engine *e, struct http_request *r);
 /* The transport that this request begins takes no binary messages. */
 bool engine_asks_base64(struct http_request *r);
 

@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "common/tls.h"
+#include "server/io/relaying.h"
 #include "server/io/server.h"
 
 enum { STOP_WAIT_MS = 3000 }; /* for close frames and responses to go out */
@@ -20,6 +21,7 @@ void sio_server_stop(struct sio_server *srv)
         return;
     engine_close(srv->engine);
     http_server_drain(srv->http);
+    relaying_close(srv);
 }
 
 static void on_signal(evutil_socket_t sig, short what, void *arg)

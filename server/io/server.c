@@ -22,6 +22,7 @@
 #include "server/io/namespace.h"
 #include "server/io/pack.h"
 #include "server/io/parser_msgpack.h"
+#include "server/io/relaying.h"
 #include "server/io/request.h"
 #include "server/ops.h"
 
@@ -213,8 +214,8 @@ static int start_cluster(struct sio_server *srv)
         .saved_bytes = s->recovery_session_bytes,
         .missed_bytes = s->recovery_missed_bytes,
     };
-    bool redis = s->adapter_type == SETTINGS_REDIS ||
-                 (s->adapter_type == SETTINGS_AUTO && s->redis_url[0] != '\0');
+    bool redis = settings_uses_redis(s);
+    struct cluster_relay relay;
     struct adapter_settings as = {
         .type = redis ? ADAPTER_REDIS : ADAPTER_MEMORY,
         .redis_url = s->redis_url,
@@ -228,6 +229,7 @@ static int start_cluster(struct sio_server *srv)
         .requests_timeout_ms = s->requests_timeout_ms,
         .specific_responses = s->specific_responses,
         .recovery = s->recovery_enabled ? &rs : NULL,
+        .relay = relaying_reach(srv, &relay) ? &relay : NULL,
     };
     srv->cluster = cluster_new(srv->loop, &as, srv->error);
     if (!srv->cluster)
@@ -273,6 +275,7 @@ static void start_engine(struct sio_server *srv)
     };
     srv->engine = engine_new(srv->loop, &es, &client_ops, client_new, srv);
     request_install(srv);
+    relaying_begin(srv);
 }
 
 static void serve_document(void *arg, struct http_request *r)
@@ -291,7 +294,7 @@ static void serve_document(void *arg, struct http_request *r)
     http_respond(r, &resp);
 }
 
-static void start_http(struct sio_server *srv)
+struct http_server *server_new_http(struct sio_server *srv)
 {
     const struct settings *s = &srv->settings;
     struct http_limits limits = {
@@ -302,7 +305,13 @@ static void start_http(struct sio_server *srv)
         .body_timeout_ms = s->body_timeout_ms,
         .idle_timeout_ms = s->idle_timeout_ms,
     };
-    srv->http = http_server_new(srv->loop, &limits);
+    return http_server_new(srv->loop, &limits);
+}
+
+static void start_http(struct sio_server *srv)
+{
+    const struct settings *s = &srv->settings;
+    srv->http = server_new_http(srv);
     ops_install(srv);
     if (s->serve_client)
         srv->bundle = bundle_new(srv->http, str_of(s->engine_path),
@@ -395,8 +404,11 @@ int sio_server_listen(struct sio_server *srv)
     }
     if (srv->tls)
         listener_wrap(srv->listener, tls_accept, srv->tls);
-    rc = start_cluster(srv);
+    rc = relaying_open(srv, streams);
+    if (rc == 0)
+        rc = start_cluster(srv);
     if (rc < 0) {
+        relaying_free(srv);
         listener_free(srv->listener);
         srv->listener = NULL;
         return rc;
@@ -486,6 +498,7 @@ void sio_server_free(struct sio_server *srv)
     sio_server_stop(srv);
     if (srv->engine) {
         http_server_free(srv->http);
+        relaying_free(srv);
         stream_abort_lingering();
         loop_end_of_turn(srv->loop);
         engine_free(srv->engine);

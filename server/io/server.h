@@ -29,6 +29,7 @@ struct sio_server {
     void *request_arg;
     struct cluster *cluster;
     struct listener *listener;
+    struct relaying *relaying; /* NULL: no other nodes */
     struct tls *tls; /* NULL when the node speaks plain HTTP */
     struct bundle *bundle;
     struct list namespaces; /* in order of creation */
@@ -62,6 +63,8 @@ void server_cancel_timers(struct sio_server *srv);
 /* Close frames and last responses are in the streams' hands now: turns the loop
  * until they are out, for at most `wait_ms`. */
 void server_let_go(struct sio_server *srv, uint64_t wait_ms);
+/* Another of its HTTP servers, with its limits. */
+struct http_server *server_new_http(struct sio_server *srv);
 /* Gauges, just before they are printed. */
 void server_metrics(struct sio_server *srv);
 
