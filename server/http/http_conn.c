@@ -845,7 +845,7 @@ size_t http_unsent(const struct http_request *r)
 bool http_keeps_alive(const struct http_request *r)
 {
     const struct http_conn *c = r->conn;
-    return c->work->keep_alive && !c->close_after &&
+    return c->work->keep_alive && !c->close_after && !c->work->parser.upgrade &&
            (!r->wants_body || c->work->body_done);
 }
 

@@ -65,11 +65,13 @@ static void add_client(const struct http_request *r, struct buf *out)
 void onward_head(const struct http_request *r, struct str token,
                  size_t body_bytes, struct buf *out)
 {
-    struct str upgrade;
+    struct str host, upgrade;
     bool post = http_verb(r) == VERB_POST;
     buf_add(out, post ? STR("POST ") : STR("GET "));
     buf_add(out, http_target(r));
     buf_add(out, STR(" HTTP/1.1\r\n"));
+    if (!http_header(r, STR("host"), &host))
+        add_line(out, STR("Host"), STR("confab")); /* it was HTTP/1.0 */
     add_headers(r, out);
     add_client(r, out);
     add_line(out, STR(ONWARD_HEADER), token);

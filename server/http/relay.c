@@ -219,6 +219,7 @@ static void begin_answer(struct passage *p, struct str rest)
                            ? STR("Connection: keep-alive\r\n")
                            : STR("Connection: close\r\n"));
     buf_add(&head, STR("\r\n"));
+    buf_fini(&p->answer.head); /* a tunnel may last for days */
     p->begun = true;
     p->left = p->answer.length;
     pass(p, buf_take(&head));
@@ -343,7 +344,7 @@ struct relay *relay_new(struct loop *l, const struct relay_settings *s,
     struct relay *rl = mem_zalloc(sizeof(*rl));
     struct upstream_limits limits = {
         .all = s->requests,
-        .each = s->requests / 2 + 1,
+        .each = (s->requests + 1) / 2,
         .connect_ms = s->connect_ms,
         .idle_ms = s->idle_ms,
     };
