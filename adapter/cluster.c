@@ -123,10 +123,10 @@ static void announce(struct cluster *c)
     if (c->relay_port > 0) {
         redis_pubsub_local(c->pubsub, host);
         bool v6 = strchr(host, ':') != NULL;
-        int n = host[0] ? snprintf(r->address, sizeof(r->address),
-                                   v6 ? "[%s]:%u" : "%s:%u", host,
-                                   c->relay_port)
-                        : 0;
+        int n = host[0]
+                    ? snprintf(r->address, sizeof(r->address),
+                               v6 ? "[%s]:%u" : "%s:%u", host, c->relay_port)
+                    : 0;
         r->address_len = n > 0 ? (size_t)n : 0;
     }
     presence_announce(c->presence, r);

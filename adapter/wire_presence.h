@@ -32,9 +32,9 @@ enum {
 };
 
 struct presence_relay {
-    char tag[PRESENCE_TAG_LEN];     /* [A-Za-z0-9_-] */
-    char token[PRESENCE_TOKEN_LEN]; /* the same */
-    size_t address_len;             /* 0: it takes none */
+    char tag[PRESENCE_TAG_LEN];         /* [A-Za-z0-9_-] */
+    char token[PRESENCE_TOKEN_LEN];     /* the same */
+    size_t address_len;                 /* 0: it takes none */
     char address[PRESENCE_ADDRESS_MAX]; /* host:port, [IPv6]:port */
 };
 

@@ -119,8 +119,7 @@
       "requests of other nodes' sessions, by what became of them")             \
     X(M_RELAY_TO_NODE, COUNTER, "confab_relayed_bytes_total{to=\"node\"}",     \
       "bytes of such requests, answers and WebSockets")                        \
-    X(M_RELAY_TO_CLIENT, COUNTER,                                              \
-      "confab_relayed_bytes_total{to=\"client\"}",                             \
+    X(M_RELAY_TO_CLIENT, COUNTER, "confab_relayed_bytes_total{to=\"client\"}", \
       "bytes of such requests, answers and WebSockets")                        \
     X(M_RELAY_SERVED, COUNTER, "confab_relayed_served_total",                  \
       "requests that other nodes have relayed to this one")                    \

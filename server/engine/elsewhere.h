@@ -1,6 +1,6 @@
 /* Sessions of other nodes. A balancer should send each request to the node that
- * has its session, but may not (plain round robin, a reload, no stickiness): the
- * node that gets it relays it to the owner.
+ * has its session, but may not (plain round robin, a reload, no stickiness):
+ * the node that gets it relays it to the owner.
  *
  * The id of a session begins with the tag of its node, six characters that each
  * process draws at its start and tells the others; the remaining fourteen, 84
@@ -33,7 +33,8 @@ struct elsewhere_settings {
     uint32_t requests; /* and WebSockets relayed at once */
 };
 
-/* ---- inside the engine folder: NULL is a node without others -------------- */
+/* ---- inside the engine folder: NULL is a node without others --------------
+ */
 
 struct elsewhere *elsewhere_new(struct engine *e,
                                 const struct elsewhere_settings *s);

@@ -34,11 +34,11 @@ enum {
 
 /* What the checks found out about a request. */
 struct inquiry {
-    struct session *session; /* NULL for a handshake */
+    struct session *session;    /* NULL for a handshake */
     struct elsewhere_node node; /* whose it is, when EIO_ELSEWHERE */
-    bool websocket;          /* the transport it names */
-    bool upgrade;            /* it asks for a WebSocket connection */
-    bool old;                /* of protocol 3 */
+    bool websocket;             /* the transport it names */
+    bool upgrade;               /* it asks for a WebSocket connection */
+    bool old;                   /* of protocol 3 */
 };
 
 static struct str session_key(const struct map_node *n)
@@ -286,9 +286,9 @@ static bool slot_valid(struct str slot)
     return true;
 }
 
-/* 20 random characters, of which the first say whose it is where there are other
- * nodes; behind a balancer that told us its name for this node,
- * a dot and that name, so that it can route by the sid alone. */
+/* 20 random characters, of which the first say whose it is where there are
+ * other nodes; behind a balancer that told us its name for this node, a dot and
+ * that name, so that it can route by the sid alone. */
 static size_t make_sid(const struct engine *e, const struct http_request *r,
                        char sid[SID_MAX])
 {

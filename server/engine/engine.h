@@ -73,7 +73,8 @@ void engine_close(struct engine *e);
 void engine_free(struct engine *e);
 /* Route handler: `arg` is the engine. */
 void engine_request(void *arg, struct http_request *r);
-/* The same for a port where only other nodes are served: `arg` is the engine. */
+/* The same for a port where only other nodes are served: `arg` is the engine.
+ */
 void engine_relayed_request(void *arg, struct http_request *r);
 /* While on_message is called with what a POST brought: that request; NULL for
  * messages of a WebSocket. */

@@ -1,6 +1,6 @@
-/* The head of another server's answer, read as far as handing it on needs: where
- * its body ends, and which lines are about the connection and not about the
- * answer. Pure.
+/* The head of another server's answer, read as far as handing it on needs:
+ * where its body ends, and which lines are about the connection and not about
+ * the answer. Pure.
  *
  * Strict, since the other server may be anybody's: only what a node of confab
  * sends is understood. The length of a body must be said (no chunks, no body

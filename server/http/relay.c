@@ -200,8 +200,7 @@ static void switch_over(struct passage *p, struct str rest)
     send_early(client, rest, M_RELAY_TO_CLIENT);
     struct tunnel_end ends[2] = {{client, M_RELAY_TO_CLIENT},
                                  {server, M_RELAY_TO_NODE}};
-    p->tunnel =
-        tunnel_new(ends, p->relay->settings.answer_ms, tunnel_over, p);
+    p->tunnel = tunnel_new(ends, p->relay->settings.answer_ms, tunnel_over, p);
 }
 
 static void begin_answer(struct passage *p, struct str rest)
@@ -255,8 +254,7 @@ static void on_end(struct stream *s, void *owner, int error)
 
 static void send_request(struct passage *p)
 {
-    static const struct stream_ops ops = {.on_data = on_data,
-                                          .on_end = on_end};
+    static const struct stream_ops ops = {.on_data = on_data, .on_end = on_end};
     struct stream *s = upstream_stream(p->up);
     stream_set_owner(s, &ops, p);
     metrics_add(M_RELAY_TO_NODE, p->outgoing->len);
@@ -281,8 +279,8 @@ static void on_fail(void *owner)
 /* The request is here as a whole. */
 static void go(struct passage *p, struct str body)
 {
-    static const struct http_request_ops parked = {
-        .on_abort = client_left, .on_drain = client_took_it};
+    static const struct http_request_ops parked = {.on_abort = client_left,
+                                                   .on_drain = client_took_it};
     static const struct upstream_ops ops = {on_open, on_fail};
     struct buf out;
     buf_init(&out, ONWARD_HEAD_MAX + body.len);
@@ -311,8 +309,8 @@ static void body_ends(struct http_request *r, void *owner, enum http_abort why)
         client_left(r, owner, why);
 }
 
-void relay_request(struct relay *rl, struct http_request *r,
-                   struct str address, struct str token)
+void relay_request(struct relay *rl, struct http_request *r, struct str address,
+                   struct str token)
 {
     static const struct http_request_ops reading = {.on_body = on_body,
                                                     .on_abort = body_ends};

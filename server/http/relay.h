@@ -47,8 +47,8 @@ void relay_free(struct relay *rl);
 
 /* A GET or a POST; takes it over. `address` is host:port, `token` goes with it
  * (onward.h); both are copied. */
-void relay_request(struct relay *rl, struct http_request *r,
-                   struct str address, struct str token);
+void relay_request(struct relay *rl, struct http_request *r, struct str address,
+                   struct str token);
 /* Requests and tunnels that are open. */
 uint32_t relay_count(const struct relay *rl);
 

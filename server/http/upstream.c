@@ -188,8 +188,7 @@ static void on_resolved(void *arg, const struct sockaddr *addr, socklen_t len,
     struct upstream *up = arg;
     up->query = NULL;
     if (addr)
-        up->stream =
-            stream_connect(up->all->loop, addr, len, &connect_ops, up);
+        up->stream = stream_connect(up->all->loop, addr, len, &connect_ops, up);
     if (!up->stream)
         fail_soon(up);
 }
@@ -301,8 +300,8 @@ void upstreams_free(struct upstreams *all)
     for (size_t i = 0; i < n; i++) {
         /* The server goes with its last one. */
         for (uint32_t left = servers[i]->n_idle; left > 0; left--)
-            idle_end(container_of(servers[i]->idle.next, struct upstream,
-                                  link));
+            idle_end(
+                container_of(servers[i]->idle.next, struct upstream, link));
     }
     mem_free(servers);
     map_fini(&all->servers);

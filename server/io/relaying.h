@@ -1,5 +1,5 @@
-/* How this node and the others relay requests to each other (elsewhere.h): where
- * the others reach this one, and who they are.
+/* How this node and the others relay requests to each other (elsewhere.h):
+ * where the others reach this one, and who they are.
  *
  * They reach it at listen.port. A node that serves TLS there cannot be reached
  * so: the nodes speak plain HTTP with each other, as they do with Redis. Such a

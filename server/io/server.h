@@ -30,7 +30,7 @@ struct sio_server {
     struct cluster *cluster;
     struct listener *listener;
     struct relaying *relaying; /* NULL: no other nodes */
-    struct tls *tls; /* NULL when the node speaks plain HTTP */
+    struct tls *tls;           /* NULL when the node speaks plain HTTP */
     struct bundle *bundle;
     struct list namespaces; /* in order of creation */
     struct map by_name;
