@@ -4,7 +4,9 @@
 
 const { describe, test, before, after, afterEach } = require('node:test');
 const assert = require('node:assert/strict');
+const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
+const https = require('node:https');
 const path = require('node:path');
 const { startFixture, startRedis, freePort } = require('../lib/servers');
 const { Process, OUTPUT } = require('../lib/process');
@@ -567,6 +569,38 @@ describe('a node', () => {
     const s = await PollingSession.open(node, { poll: false });
     assert.equal((await request(nodes[0], 'POST', P + s.handshake.sid, { body: '40' })).status, 200);
     s.destroy();
+  });
+
+  test('with TLS takes requests at cluster.relay_port, and says that it takes none without', async () => {
+    const [cert, key] = ['crt', 'key'].map((end) => path.join(OUTPUT, `${process.pid}-relay.${end}`));
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes',
+      '-days', '2', '-subj', '/CN=relay', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert], { stdio: 'ignore' });
+    fs.chmodSync(key, 0o600);
+    const secure = { 'tls.certificate_file': cert, 'tls.key_file': key };
+    const options = { ca: fs.readFileSync(cert) };
+    const port = await freePort();
+    const closed = await start('closed', secure);
+    node = await start('set', { ...secure, 'cluster.relay_port': port });
+    try {
+      await closed.says(/relay_off/);
+      await until(async () => (await metricsOf(nodes[0])).presence_peers === nodes.length + 2, 5000, 'both are known');
+      await node.says(/peer_found .*peers=5/);
+      const there = await connect(closed.url, '/', MODES[0], options);
+      isUnknown(await get(nodes[0], P + there.io.engine.id));
+      const s = await connect(node.url, '/', MODES[0], options);
+      assert.equal((await request(nodes[0], 'POST', P + s.io.engine.id, { body: '3' })).status, 200);
+      // and relays itself: a client over TLS of a node without
+      const plain = await PollingSession.open(nodes[1], { poll: false });
+      const r = await new Promise((resolve, reject) => {
+        https.request(`${node.url}${P}${plain.handshake.sid}`, { ...options, method: 'POST' }, resolve).on('error', reject).end('40');
+      });
+      assert.equal(r.statusCode, 200);
+      r.resume();
+      plain.destroy();
+    } finally {
+      closeAll();
+      await closed.stop();
+    }
   });
 
   test('serves nobody but nodes at cluster.relay_port', async () => {
