@@ -58,29 +58,30 @@ static bool is_id(struct str s, size_t len)
     return true;
 }
 
+/* A name or an IPv4 address; between brackets, an IPv6 address. */
+static bool is_host(struct str s)
+{
+    bool brackets = s.len > 2 && s.p[0] == '[' && s.p[s.len - 1] == ']';
+    if (brackets)
+        s = (struct str){s.p + 1, s.len - 2};
+    for (size_t i = 0; i < s.len; i++) {
+        const char *marks = brackets ? ":." : ".-_";
+        if (!isalnum((unsigned char)s.p[i]) &&
+            (s.p[i] == '\0' || !strchr(marks, s.p[i])))
+            return false;
+    }
+    return s.len > 0;
+}
+
 bool wire_presence_is_address(struct str s)
 {
     size_t at = s.len;
     uint64_t port;
-    if (s.len > PRESENCE_ADDRESS_MAX)
-        return false;
     while (at > 0 && s.p[at - 1] != ':')
         at--;
-    if (at < 2 || !str_to_u64(str_from(s, at), UINT16_MAX, &port) || port == 0)
-        return false;
-    struct str host = {s.p, at - 1};
-    bool brackets = host.p[0] == '[';
-    if (brackets && (host.len < 4 || host.p[host.len - 1] != ']'))
-        return false;
-    if (brackets)
-        host = (struct str){host.p + 1, host.len - 2};
-    for (size_t i = 0; i < host.len; i++) {
-        char c = host.p[i];
-        if (!isalnum((unsigned char)c) && c != '.' &&
-            (brackets ? c != ':' : c != '-' && c != '_'))
-            return false;
-    }
-    return true;
+    return s.len <= PRESENCE_ADDRESS_MAX && at > 0 &&
+           str_to_u64(str_from(s, at), UINT16_MAX, &port) && port > 0 &&
+           is_host((struct str){s.p, at - 1});
 }
 
 /* ---- writing ------------------------------------------------------------- */

@@ -77,10 +77,10 @@ static void lines_of_the_connection_are_not_handed_on(void **state)
                      1);
     assert_false(a.keep_alive);
     answer_lines(&a, &out);
-    assert_true(str_eq(buf_str(&out),
-                       STR("HTTP/1.1 200 Connection: x\r\nX-A: b\r\n"
-                           "Content-Length: 0\r\nSet-Cookie: a\r\n"
-                           "Set-Cookie: b\r\n")));
+    assert_true(
+        str_eq(buf_str(&out), STR("HTTP/1.1 200 Connection: x\r\nX-A: b\r\n"
+                                  "Content-Length: 0\r\nSet-Cookie: a\r\n"
+                                  "Set-Cookie: b\r\n")));
     buf_fini(&out);
     answer_fini(&a);
 }
