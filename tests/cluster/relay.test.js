@@ -9,7 +9,7 @@ const fs = require('node:fs');
 const https = require('node:https');
 const path = require('node:path');
 const { startFixture, startRedis, freePort } = require('../lib/servers');
-const { Process, OUTPUT } = require('../lib/process');
+const { Process, run, BUILD, OUTPUT } = require('../lib/process');
 const { MODES, connect, ask, transportOf, closeAll } = require('../lib/clients');
 const { PollingSession } = require('../lib/session');
 const { Connection, WebSocketConnection, requestText, get, request, destroyAll } = require('../lib/raw');
@@ -563,12 +563,20 @@ describe('a node', () => {
     s.destroy();
   });
 
-  test('is found where cluster.relay_address says', async () => {
-    const port = await freePort();
-    await serve({ 'listen.port': port, 'cluster.relay_address': `localhost:${port}` });
-    const s = await PollingSession.open(node, { poll: false });
-    assert.equal((await request(nodes[0], 'POST', P + s.handshake.sid, { body: '40' })).status, 200);
-    s.destroy();
+  for (const host of ['localhost', '127.0.0.1', '[::ffff:127.0.0.1]']) {
+    test(`is found where cluster.relay_address says: at ${host}`, async () => {
+      const port = await freePort();
+      await serve({ 'listen.port': port, 'cluster.relay_address': `${host}:${port}` });
+      const s = await PollingSession.open(node, { poll: false });
+      assert.equal((await request(nodes[0], 'POST', P + s.handshake.sid, { body: '40' })).status, 200);
+      s.destroy();
+    });
+  }
+
+  test('does not start with a cluster.relay_address that is none', async () => {
+    const r = await run(path.join(BUILD, 'confab'), ['--check-config', '--set', 'cluster.relay_address=10.0.0.1']);
+    assert.equal(r.code, 2);
+    assert.match(r.output, /cluster\.relay_address is not host:port/);
   });
 
   test('with TLS takes requests at cluster.relay_port, and says that it takes none without', async () => {
