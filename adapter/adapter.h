@@ -41,6 +41,18 @@ struct adapter_settings {
     uint32_t requests_timeout_ms; /* for answers of other servers; 0: 5000 */
     bool specific_responses; /* answers go to the asker alone, not to all */
     const struct recovery_settings *recovery; /* NULL: there is none */
+    const struct cluster_relay *relay; /* NULL: takes no requests from others */
+};
+
+/* How the other nodes reach this one with requests of its sessions, or this
+ * one another: presence_relay in wire_presence.h says what these are. */
+enum { CLUSTER_TAG_LEN = 6, CLUSTER_TOKEN_LEN = 22 };
+struct cluster_relay {
+    struct str tag, token;
+    /* host:port; of this node it may be empty: the host is then the address
+     * from which it reaches Redis. */
+    struct str address;
+    uint16_t port; /* of this node, when the address is empty */
 };
 
 /* What selects the receivers of a broadcast, and how it is sent. */
@@ -127,6 +139,12 @@ bool cluster_usable(const struct cluster *c);
 MUST_CHECK int cluster_set_login(struct cluster *c, const char *redis_url);
 /* "memory" or "redis". */
 const char *cluster_kind(const struct cluster *c);
+/* The other node whose sessions' ids begin with `tag`, while it is heard; false
+ * when there is none. Borrowed. */
+bool cluster_find_relay(const struct cluster *c, struct str tag,
+                        struct cluster_relay *out);
+/* host:port, [IPv6]:port. */
+bool cluster_is_address(struct str s);
 /* Sets the gauges that belong to the cluster. */
 void cluster_metrics(struct cluster *c);
 

@@ -95,15 +95,73 @@ static const struct presence_ops presence_ops = {
     .peer = on_presence_peer,
 };
 
+/* ---- relaying ------------------------------------------------------------ */
+
+_Static_assert((int)CLUSTER_TAG_LEN == (int)PRESENCE_TAG_LEN &&
+                   (int)CLUSTER_TOKEN_LEN == (int)PRESENCE_TOKEN_LEN,
+               "they are the same");
+
+static void choose_relay(struct cluster *c, const struct cluster_relay *r)
+{
+    if (!r)
+        return;
+    memcpy(c->relay.tag, r->tag.p, sizeof(c->relay.tag));
+    memcpy(c->relay.token, r->token.p, sizeof(c->relay.token));
+    assert(r->address.len <= sizeof(c->relay.address));
+    memcpy(c->relay.address, r->address.p, r->address.len);
+    c->relay.address_len = r->address.len;
+    c->relay_port = r->address.len > 0 ? 0 : r->port;
+}
+
+/* Whoever reaches Redis reaches the address from which we do, in all likelihood
+ * (cluster.relay_address is for those who do not). It may change with the
+ * connection. */
+static void announce(struct cluster *c)
+{
+    char host[STREAM_ADDR_MAX];
+    struct presence_relay *r = &c->relay;
+    if (c->relay_port > 0) {
+        redis_pubsub_local(c->pubsub, host);
+        bool v6 = strchr(host, ':') != NULL;
+        int n = host[0]
+                    ? snprintf(r->address, sizeof(r->address),
+                               v6 ? "[%s]:%u" : "%s:%u", host, c->relay_port)
+                    : 0;
+        r->address_len = n > 0 ? (size_t)n : 0;
+    }
+    presence_announce(c->presence, r);
+}
+
+bool cluster_is_address(struct str s)
+{
+    return wire_presence_is_address(s);
+}
+
+bool cluster_find_relay(const struct cluster *c, struct str tag,
+                        struct cluster_relay *out)
+{
+    const struct presence_relay *r = presence_relay_of(c->presence, tag);
+    if (!r)
+        return false;
+    *out = (struct cluster_relay){
+        .tag = {r->tag, sizeof(r->tag)},
+        .token = {r->token, sizeof(r->token)},
+        .address = {r->address, r->address_len},
+    };
+    return true;
+}
+
 /* ---- Redis --------------------------------------------------------------- */
 
 static void on_usable(void *owner, bool usable)
 {
     struct cluster *c = owner;
-    if (usable)
+    if (usable) {
+        announce(c);
         presence_up(c->presence, loop_now(c->loop));
-    else
+    } else {
         presence_down(c->presence);
+    }
     arm_presence(c);
 }
 
@@ -271,6 +329,7 @@ struct cluster *cluster_new(struct loop *l, const struct adapter_settings *s,
     c->presence =
         presence_new((struct str){node, sizeof(node)}, str_of(s->node_name),
                      s->lease_ms, &presence_ops, c);
+    choose_relay(c, s->relay);
     if (s->type == ADAPTER_REDIS && start_redis(c, s, err) < 0) {
         destroy(c);
         return NULL;

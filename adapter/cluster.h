@@ -37,6 +37,8 @@ struct cluster {
     struct redis_pubsub *pubsub; /* NULL for the memory adapter */
 
     struct presence *presence;
+    struct presence_relay relay; /* of this node; no address: not known yet */
+    uint16_t relay_port;         /* 0: takes no requests, or address is fixed */
     struct timer presence_timer;
     struct buf presence_channel;
 

@@ -40,6 +40,7 @@ struct presence {
     char node[PRESENCE_NODE_LEN];
     char name[PRESENCE_NODE_NAME_MAX];
     size_t name_len;
+    struct presence_relay relay;
 };
 
 static struct presence_entry *entry_at(struct list *n)
@@ -68,6 +69,7 @@ static void send_state(struct presence *p, enum presence_type type,
     wire_presence_number(&p->out, "seq", p->seq);
     wire_presence_number(&p->out, "count", p->own.entries.count);
     wire_presence_text(&p->out, "name", (struct str){p->name, p->name_len});
+    wire_presence_relay(&p->out, &p->relay);
     p->beat_ms = now_ms;
     p->next_beat_ms = now_ms + p->lease_ms / 4;
     finish(p);
@@ -224,6 +226,17 @@ void presence_each(const struct presence *p, struct str nsp, struct str group,
 size_t presence_peers(const struct presence *p)
 {
     return p->peers.by_id.count;
+}
+
+void presence_announce(struct presence *p, const struct presence_relay *r)
+{
+    p->relay = *r;
+}
+
+const struct presence_relay *presence_relay_of(const struct presence *p,
+                                               struct str tag)
+{
+    return presence_peers_relay(&p->peers, tag);
 }
 
 /* ---- receiving ----------------------------------------------------------- */

@@ -39,6 +39,12 @@ struct presence *presence_new(struct str node, struct str name,
 /* Says nothing and reports nothing. NULL is allowed. */
 void presence_free(struct presence *p);
 
+/* What hello and beats say from now on. */
+void presence_announce(struct presence *p, const struct presence_relay *r);
+/* Of the other node with that tag; NULL when there is none. */
+const struct presence_relay *presence_relay_of(const struct presence *p,
+                                               struct str tag);
+
 /* The channel is subscribed and can be sent to; or no longer. */
 void presence_up(struct presence *p, uint64_t now_ms);
 void presence_down(struct presence *p);

@@ -14,7 +14,7 @@ enum {
  * a whole answer, and nothing was missed since. Only then do equal numbers mean
  * equal entries. */
 struct peer {
-    struct map_node by_id;
+    struct map_node by_id, by_tag; /* by_tag: while relay has an address */
     struct presence_source source;
     uint64_t heard_ms;
     uint64_t seq;
@@ -27,12 +27,19 @@ struct peer {
     char id[PRESENCE_NODE_LEN];
     char name[PRESENCE_NODE_NAME_MAX];
     size_t name_len;
+    struct presence_relay relay;
 };
 
 static struct str peer_key(const struct map_node *n)
 {
     const struct peer *peer = const_container_of(n, struct peer, by_id);
     return (struct str){peer->id, sizeof(peer->id)};
+}
+
+static struct str tag_key(const struct map_node *n)
+{
+    const struct peer *peer = const_container_of(n, struct peer, by_tag);
+    return (struct str){peer->relay.tag, sizeof(peer->relay.tag)};
 }
 
 static struct presence_entry *entry_at(struct list *n)
@@ -60,6 +67,43 @@ static void set_name(struct peer *peer, const struct presence_message *m)
 {
     memcpy(peer->name, m->name, sizeof(peer->name));
     peer->name_len = m->name_len;
+}
+
+static void drop_relay(struct presence_peers *pp, struct peer *peer)
+{
+    if (peer->relay.address_len > 0)
+        map_remove(&pp->by_tag, &peer->by_tag);
+    peer->relay.address_len = 0;
+}
+
+static bool same_relay(const struct presence_relay *a,
+                       const struct presence_relay *b)
+{
+    return a->address_len == b->address_len &&
+           memcmp(a->address, b->address, a->address_len) == 0 &&
+           memcmp(a->tag, b->tag, sizeof(a->tag)) == 0 &&
+           memcmp(a->token, b->token, sizeof(a->token)) == 0;
+}
+
+/* Of two that say they have the same tag, the first keeps it. */
+static void set_relay(struct presence_peers *pp, struct peer *peer,
+                      const struct presence_relay *r)
+{
+    if (same_relay(&peer->relay, r))
+        return;
+    drop_relay(pp, peer);
+    if (r->address_len == 0 ||
+        map_get(&pp->by_tag, (struct str){r->tag, sizeof(r->tag)}))
+        return;
+    peer->relay = *r;
+    map_put(&pp->by_tag, &peer->by_tag);
+}
+
+const struct presence_relay *
+presence_peers_relay(const struct presence_peers *pp, struct str tag)
+{
+    const struct map_node *n = map_get(&pp->by_tag, tag);
+    return n ? &const_container_of(n, struct peer, by_tag)->relay : NULL;
 }
 
 static struct peer *peer_new(struct presence_peers *pp,
@@ -94,6 +138,7 @@ static void drop_peer(struct presence_peers *pp, struct peer *peer,
                       enum presence_peer what)
 {
     map_remove(&pp->by_id, &peer->by_id);
+    drop_relay(pp, peer);
     tell_peer(pp, peer, what);
     drop_entries(pp, peer, what == PEER_LEFT ? PRESENCE_LEAVE : PRESENCE_LOST);
     presence_source_fini(&peer->source);
@@ -198,6 +243,7 @@ static int on_state(struct taking *t)
     const struct presence_message *m = t->m;
     /* We may know it from a message that does not tell. */
     set_name(peer, m);
+    set_relay(t->pp, peer, &m->relay);
     if (peer->filling && t->now_ms - peer->part_ms < STALL_MS)
         return 0;
     peer->filling = false;
@@ -341,6 +387,7 @@ void presence_peers_init(struct presence_peers *pp,
     pp->owner = owner;
     pp->table = table;
     map_init(&pp->by_id, peer_key);
+    map_init(&pp->by_tag, tag_key);
     buf_init(&pp->id, PRESENCE_MESSAGE_MAX);
 }
 
@@ -349,6 +396,7 @@ static void free_peer(struct map_node *n, void *arg)
     struct presence_peers *pp = arg;
     struct peer *peer = container_of(n, struct peer, by_id);
     map_remove(&pp->by_id, n);
+    drop_relay(pp, peer);
     presence_table_clear(pp->table, &peer->source);
     presence_source_fini(&peer->source);
     mem_free(peer);
@@ -358,5 +406,6 @@ void presence_peers_fini(struct presence_peers *pp)
 {
     map_each(&pp->by_id, free_peer, pp);
     map_fini(&pp->by_id);
+    map_fini(&pp->by_tag);
     buf_fini(&pp->id);
 }

@@ -28,7 +28,8 @@ struct presence_peers {
     void *owner;
     struct presence_table *table;
     struct map by_id;
-    struct buf id; /* work space */
+    struct map by_tag; /* those that take requests from others */
+    struct buf id;     /* work space */
 };
 
 void presence_peers_init(struct presence_peers *pp,
@@ -49,6 +50,10 @@ MUST_CHECK int presence_peers_take(struct presence_peers *pp,
 void presence_peers_renew(struct presence_peers *pp, uint64_t heard_ms);
 /* Forgets those that were last heard at `until_ms` or before. */
 void presence_peers_expire(struct presence_peers *pp, uint64_t until_ms);
+
+/* The peer whose sessions' ids begin with `tag`; NULL when there is none. */
+const struct presence_relay *
+presence_peers_relay(const struct presence_peers *pp, struct str tag);
 
 void presence_peers_tell(const struct presence_peers *pp,
                          const struct presence_entry *e,

@@ -168,6 +168,13 @@ uint64_t redis_heard_ms(const struct redis *r)
     return r->heard_ms;
 }
 
+void redis_local(const struct redis *r, char out[STREAM_ADDR_MAX])
+{
+    out[0] = '\0';
+    if (r->stream)
+        stream_local(r->stream, out);
+}
+
 static void let_go(struct redis *r)
 {
     if (r->query)

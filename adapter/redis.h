@@ -28,6 +28,7 @@
 #include "adapter/resp.h"
 #include "common/bytes.h"
 #include "common/resolver.h"
+#include "common/stream.h"
 
 struct redis;
 
@@ -63,6 +64,9 @@ void redis_free(struct redis *r);
 bool redis_is_up(const struct redis *r);
 /* When something last came from it, on the loop's clock. */
 uint64_t redis_heard_ms(const struct redis *r);
+/* This end's address, by which others on the way to Redis may reach this
+ * machine; "" when there is no connection. */
+void redis_local(const struct redis *r, char out[STREAM_ADDR_MAX]);
 /* Gives the connection up as if it had been lost, and starts again. */
 void redis_drop(struct redis *r, const char *reason);
 

@@ -103,6 +103,12 @@ bool redis_pubsub_usable(const struct redis_pubsub *ps)
     return ps->usable;
 }
 
+void redis_pubsub_local(const struct redis_pubsub *ps,
+                        char out[STREAM_ADDR_MAX])
+{
+    redis_local(ps->sub, out);
+}
+
 /* ---- the publisher ------------------------------------------------------- */
 
 void redis_pubsub_publish(struct redis_pubsub *ps, struct str channel,

@@ -39,6 +39,9 @@ void redis_pubsub_free(struct redis_pubsub *ps);
 /* Both connections are up and everything that was wanted when the subscriber
  * came up is subscribed; a later subscription does not change that. */
 bool redis_pubsub_usable(const struct redis_pubsub *ps);
+/* As redis_local. */
+void redis_pubsub_local(const struct redis_pubsub *ps,
+                        char out[STREAM_ADDR_MAX]);
 /* Sets the gauges. */
 void redis_pubsub_metrics(const struct redis_pubsub *ps);
 

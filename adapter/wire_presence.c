@@ -1,5 +1,7 @@
 #include "adapter/wire_presence.h"
 
+#include <ctype.h>
+
 #include "common/json_out.h"
 
 enum {
@@ -45,6 +47,43 @@ bool wire_presence_is_node(struct str s)
     return true;
 }
 
+static bool is_id(struct str s, size_t len)
+{
+    if (s.len != len)
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        if (!isalnum((unsigned char)s.p[i]) && s.p[i] != '-' && s.p[i] != '_')
+            return false;
+    }
+    return true;
+}
+
+/* A name or an IPv4 address; between brackets, an IPv6 address. */
+static bool is_host(struct str s)
+{
+    bool brackets = s.len > 2 && s.p[0] == '[' && s.p[s.len - 1] == ']';
+    if (brackets)
+        s = (struct str){s.p + 1, s.len - 2};
+    for (size_t i = 0; i < s.len; i++) {
+        const char *marks = brackets ? ":." : ".-_";
+        if (!isalnum((unsigned char)s.p[i]) &&
+            (s.p[i] == '\0' || !strchr(marks, s.p[i])))
+            return false;
+    }
+    return s.len > 0;
+}
+
+bool wire_presence_is_address(struct str s)
+{
+    size_t at = s.len;
+    uint64_t port;
+    while (at > 0 && s.p[at - 1] != ':')
+        at--;
+    return s.len <= PRESENCE_ADDRESS_MAX && at > 0 &&
+           str_to_u64(str_from(s, at), UINT16_MAX, &port) && port > 0 &&
+           is_host((struct str){s.p, at - 1});
+}
+
 /* ---- writing ------------------------------------------------------------- */
 
 static void add_key(struct buf *b, const char *key)
@@ -64,6 +103,15 @@ void wire_presence_text(struct buf *b, const char *key, struct str s)
 {
     add_key(b, key);
     json_out_string(b, s);
+}
+
+void wire_presence_relay(struct buf *b, const struct presence_relay *r)
+{
+    if (r->address_len == 0)
+        return;
+    wire_presence_text(b, "tag", (struct str){r->tag, sizeof(r->tag)});
+    wire_presence_text(b, "relay", (struct str){r->address, r->address_len});
+    wire_presence_text(b, "token", (struct str){r->token, sizeof(r->token)});
 }
 
 void wire_presence_begin(struct buf *b, enum presence_type type,
@@ -164,6 +212,22 @@ static void read_name(const struct json *j, struct presence_message *m)
     memcpy(m->name, name.p, m->name_len);
 }
 
+/* One that makes no sense costs nothing but itself. */
+static void read_relay(const struct json *j, struct presence_message *m)
+{
+    struct str tag = plain_text_of(j, "tag");
+    struct str token = plain_text_of(j, "token");
+    struct str address = plain_text_of(j, "relay");
+    struct presence_relay *r = &m->relay;
+    if (!is_id(tag, sizeof(r->tag)) || !is_id(token, sizeof(r->token)) ||
+        !wire_presence_is_address(address))
+        return;
+    memcpy(r->tag, tag.p, sizeof(r->tag));
+    memcpy(r->token, token.p, sizeof(r->token));
+    memcpy(r->address, address.p, address.len);
+    r->address_len = address.len;
+}
+
 /* What the type needs and the message does not have. */
 static unsigned read_fields(const struct json *j, unsigned needs,
                             struct presence_message *m)
@@ -207,6 +271,8 @@ int wire_presence_decode(struct json *tape, struct str text,
     m->type = version == VERSION ? type_of(tape) : PRESENCE_TYPES;
     if (m->type == PRESENCE_TYPES)
         return 0;
+    if (m->type == PRESENCE_HELLO || m->type == PRESENCE_BEAT)
+        read_relay(tape, m);
     return read_fields(tape, types[m->type].needs, m) ? ERR_PROTO : 0;
 }
 

@@ -2,7 +2,8 @@
  * presence.h):
  *
  *     {"v":1,"type":T,"node":ID,...}
- *     hello, beat   seq, count, name
+ *     hello, beat   seq, count, name; tag, relay and token (presence_relay)
+ *                   of nodes that take requests from others
  *     set           seq, entry [nsp, group, key, meta]
  *     del           seq, entry [nsp, group, key]
  *     want          of
@@ -23,6 +24,23 @@ enum {
     PRESENCE_MESSAGE_MAX = 256 * 1024,
 };
 
+/* How other nodes give a request to the node whose session it belongs to. */
+enum {
+    PRESENCE_TAG_LEN = 6,    /* with which its session ids begin */
+    PRESENCE_TOKEN_LEN = 22, /* that shows it is from a node of the cluster */
+    PRESENCE_ADDRESS_MAX = 262,
+};
+
+struct presence_relay {
+    char tag[PRESENCE_TAG_LEN];         /* [A-Za-z0-9_-] */
+    char token[PRESENCE_TOKEN_LEN];     /* the same */
+    size_t address_len;                 /* 0: it takes none */
+    char address[PRESENCE_ADDRESS_MAX]; /* host:port, [IPv6]:port */
+};
+
+/* Letters, digits and .-_:[] with a port. */
+bool wire_presence_is_address(struct str s);
+
 enum presence_type {
     PRESENCE_HELLO,
     PRESENCE_BEAT,
@@ -42,6 +60,8 @@ void wire_presence_begin(struct buf *b, enum presence_type type,
                          struct str node);
 void wire_presence_number(struct buf *b, const char *key, uint64_t n);
 void wire_presence_text(struct buf *b, const char *key, struct str s);
+/* Nothing when it takes none. */
+void wire_presence_relay(struct buf *b, const struct presence_relay *r);
 /* "entry": one, with its meta or without. */
 void wire_presence_entry(struct buf *b, const struct presence_entry *e,
                          bool with_meta);
@@ -61,6 +81,7 @@ struct presence_message {
     bool last;
     size_t name_len;
     char name[PRESENCE_NODE_NAME_MAX]; /* cut */
+    struct presence_relay relay;       /* without an address: none, or bad */
 };
 
 /* 0, ERR_PROTO or ERR_LIMIT. Text and tape must live as long as the message. */

@@ -150,6 +150,29 @@
       "sessions that it has still to close")                                   \
     X(M_DRAIN_CLOSED, COUNTER, "confab_drain_closed_total",                    \
       "sessions that it has closed")                                           \
+    X(M_RELAYS, GAUGE, "confab_relays",                                        \
+      "requests and WebSockets of other nodes' sessions that are open here")   \
+    X(M_RELAY_ANSWERED, COUNTER, "confab_relayed_total{result=\"answered\"}",  \
+      "requests of other nodes' sessions, by what became of them")             \
+    X(M_RELAY_TUNNEL, COUNTER, "confab_relayed_total{result=\"websocket\"}",   \
+      "requests of other nodes' sessions, by what became of them")             \
+    X(M_RELAY_REFUSED, COUNTER, "confab_relayed_total{result=\"refused\"}",    \
+      "requests of other nodes' sessions, by what became of them")             \
+    X(M_RELAY_BUSY, COUNTER, "confab_relayed_total{result=\"busy\"}",          \
+      "requests of other nodes' sessions, by what became of them")             \
+    X(M_RELAY_TOO_LARGE, COUNTER,                                              \
+      "confab_relayed_total{result=\"too large\"}",                            \
+      "requests of other nodes' sessions, by what became of them")             \
+    X(M_RELAY_FAILED, COUNTER, "confab_relayed_total{result=\"failed\"}",      \
+      "requests of other nodes' sessions, by what became of them")             \
+    X(M_RELAY_GONE, COUNTER, "confab_relayed_total{result=\"gone\"}",          \
+      "requests of other nodes' sessions, by what became of them")             \
+    X(M_RELAY_TO_NODE, COUNTER, "confab_relayed_bytes_total{to=\"node\"}",     \
+      "bytes of such requests, answers and WebSockets")                        \
+    X(M_RELAY_TO_CLIENT, COUNTER, "confab_relayed_bytes_total{to=\"client\"}", \
+      "bytes of such requests, answers and WebSockets")                        \
+    X(M_RELAY_SERVED, COUNTER, "confab_relayed_served_total",                  \
+      "requests that other nodes have relayed to this one")                    \
     X(M_REDIS_UP, GAUGE, "confab_redis_up",                                    \
       "1 while both connections to Redis work")                                \
     X(M_REDIS_PUBLISHER_LOST, COUNTER,                                         \

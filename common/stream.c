@@ -682,6 +682,15 @@ void stream_peer(const struct stream *s, char out[STREAM_ADDR_MAX])
         address_text(&a, out);
 }
 
+void stream_local(const struct stream *s, char out[STREAM_ADDR_MAX])
+{
+    struct sockaddr_storage a = {0};
+    socklen_t len = sizeof(a);
+    out[0] = '\0';
+    if (getsockname(s->fd, (struct sockaddr *)&a, &len) == 0)
+        address_text(&a, out);
+}
+
 /* ---- listening ---------------------------------------------------------- */
 
 struct listener {
@@ -865,6 +874,18 @@ uint16_t listener_port(const struct listener *li)
         return ntohs(((const struct sockaddr_in *)&a)->sin_port);
     return ntohs(((const struct sockaddr_in6 *)&a)->sin6_port);
     /* NOLINTEND(clang-analyzer-core.CallAndMessage) */
+}
+
+void listener_address(const struct listener *li, char out[STREAM_ADDR_MAX])
+{
+    struct sockaddr_storage a = {0};
+    socklen_t len = sizeof(a);
+    out[0] = '\0';
+    if (getsockname(li->fd, (struct sockaddr *)&a, &len) < 0)
+        return;
+    address_text(&a, out);
+    if (strcmp(out, "0.0.0.0") == 0 || strcmp(out, "::") == 0)
+        out[0] = '\0';
 }
 
 void listener_free(struct listener *li)

@@ -87,6 +87,8 @@ struct loop *stream_loop(const struct stream *s);
 bool stream_secure(const struct stream *s);
 /* The peer's address as text; "" when unknown. */
 void stream_peer(const struct stream *s, char out[STREAM_ADDR_MAX]);
+/* The same of this end. */
+void stream_local(const struct stream *s, char out[STREAM_ADDR_MAX]);
 
 struct listener;
 typedef void listener_fn(void *arg, struct stream *s);
@@ -109,6 +111,8 @@ void listener_wrap(struct listener *li, stream_io_fn *fn, void *arg);
  * listener that must be reached when the process is full. */
 void listener_set_apart(struct listener *li);
 uint16_t listener_port(const struct listener *li);
+/* The address it is bound to; "" when that is every one. */
+void listener_address(const struct listener *li, char out[STREAM_ADDR_MAX]);
 /* Stops accepting; open streams stay. NULL is allowed. */
 void listener_free(struct listener *li);
 

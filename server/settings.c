@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "adapter/adapter.h"
 #include "common/mem.h"
 #include "common/secret.h"
 #include "server/http/forwarded.h"
@@ -160,6 +161,8 @@ static const struct config_field fields[] = {
              "acknowledgements awaited from one socket"),
     U32("limits.publish_queue_bytes", publish_queue_bytes, "16000000", 1024,
         1 << 30, "waiting for Redis before publishes are given up"),
+    U32("limits.relays", relays, "10000", 1, 10000000,
+        "requests and WebSockets of other nodes' sessions; more get 503"),
     LIVE_U32(
         "drain.notice_ms", drain_notice_ms, "3000", 0, 600000,
         "after SIGTERM: not ready, but taking clients until balancers notice"),
@@ -185,6 +188,12 @@ static const struct config_field fields[] = {
         "how long other servers may take to answer a question"),
     LIVE_BOOL("cluster.ready_without_redis", ready_without_redis, "true",
               "/readyz says yes, and degraded, while Redis is away"),
+    BOOL("cluster.relay", relay, "true",
+         "requests that are for another node's session go on to that node"),
+    TEXT("cluster.relay_address", relay_address, "", 0, 262,
+         "host:port where other nodes reach this one; empty = found out"),
+    U32("cluster.relay_port", relay_port, "0", 0, 65535,
+        "port for other nodes alone, in plain HTTP; 0 = listen.port"),
     LIVE_ENUM("log.level", log_level, "info", levels,
               "error, warn, info or debug"),
     LIVE_ENUM("log.format", log_format, "text", formats, "text or json"),
@@ -224,6 +233,14 @@ static int check_proxies(const struct settings *s, char err[CONFIG_ERR_MAX])
     return rc < 0 ? ERR_CONFIG : 0;
 }
 
+static int check_relay(const struct settings *s, char err[CONFIG_ERR_MAX])
+{
+    struct str address = str_of(s->relay_address);
+    if (address.len > 0 && !cluster_is_address(address))
+        return wrong(err, "cluster.relay_address is not host:port");
+    return 0;
+}
+
 static int check_sizes(const struct settings *s, char err[CONFIG_ERR_MAX])
 {
     if (s->recovery_enabled && s->recovery_missed_bytes > s->output_queue_bytes)
@@ -260,6 +277,12 @@ int settings_complete(struct settings *s, char err[CONFIG_ERR_MAX])
     return 0;
 }
 
+bool settings_uses_redis(const struct settings *s)
+{
+    return s->adapter_type == SETTINGS_REDIS ||
+           (s->adapter_type == SETTINGS_AUTO && s->redis_url[0] != '\0');
+}
+
 int settings_check(const struct settings *s, char err[CONFIG_ERR_MAX])
 {
     struct str path = str_of(s->engine_path);
@@ -282,5 +305,7 @@ int settings_check(const struct settings *s, char err[CONFIG_ERR_MAX])
     if (!http_value_valid(str_of(s->cookie_attributes)))
         return wrong(err, "engine.cookie_attributes has a control character");
     int rc = check_proxies(s, err);
+    if (rc == 0)
+        rc = check_relay(s, err);
     return rc < 0 ? rc : check_sizes(s, err);
 }

@@ -69,6 +69,7 @@ struct settings {
     uint32_t dynamic_namespaces;
     uint32_t pending_acks;
     uint32_t publish_queue_bytes;
+    uint32_t relays;
 
     uint32_t drain_notice_ms;
     uint32_t drain_window_ms;
@@ -84,6 +85,9 @@ struct settings {
     uint32_t lease_ms;
     uint32_t requests_timeout_ms;
     bool ready_without_redis;
+    bool relay;
+    char *relay_address;
+    uint32_t relay_port;
     uint32_t log_level; /* enum log_level */
     uint32_t log_format;
 };
@@ -105,6 +109,7 @@ extern const struct config_table settings_table;
  * Comes before settings_check. */
 MUST_CHECK int settings_complete(struct settings *s, char err[CONFIG_ERR_MAX]);
 
+bool settings_uses_redis(const struct settings *s);
 /* What no single row can check. 0 or ERR_CONFIG with a sentence. */
 MUST_CHECK int settings_check(const struct settings *s,
                               char err[CONFIG_ERR_MAX]);

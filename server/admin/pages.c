@@ -42,6 +42,6 @@ unsigned page_drain(struct sio_server *srv, struct http_request *r,
 {
     (void)r;
     buf_add(out, STR("{\"draining\":true}\n"));
-    sio_server_stop(srv);
+    sio_server_drain(srv);
     return 200;
 }

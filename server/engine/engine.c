@@ -12,6 +12,7 @@
 
 /* Engine.IO error codes (protocol A.6), in their order. */
 enum eio_error {
+    EIO_ELSEWHERE = -2, /* another node's session: no error */
     EIO_OK = -1,
     EIO_UNKNOWN_TRANSPORT,
     EIO_UNKNOWN_SID,
@@ -34,10 +35,11 @@ enum {
 
 /* What the checks found out about a request. */
 struct inquiry {
-    struct session *session; /* NULL for a handshake */
-    bool websocket;          /* the transport it names */
-    bool upgrade;            /* it asks for a WebSocket connection */
-    bool old;                /* of protocol 3 */
+    struct session *session;    /* NULL for a handshake */
+    struct elsewhere_node node; /* whose it is, when EIO_ELSEWHERE */
+    bool websocket;             /* the transport it names */
+    bool upgrade;               /* it asks for a WebSocket connection */
+    bool old;                   /* of protocol 3 */
 };
 
 static struct str session_key(const struct map_node *n)
@@ -77,6 +79,11 @@ void engine_configure(struct engine *e, const struct engine_settings *s)
     e->settings = *s;
 }
 
+void engine_relay(struct engine *e, const struct elsewhere_settings *s)
+{
+    e->elsewhere = elsewhere_new(e, s);
+}
+
 void engine_on_request(struct engine *e, admission_fn *fn, void *arg)
 {
     e->on_request = fn;
@@ -93,6 +100,7 @@ void engine_close(struct engine *e)
 {
     e->closing = true;
     admission_close(e);
+    elsewhere_close(e->elsewhere);
     /* Ending one runs handlers, which may end others: walk a copy. Nothing is
      * freed before the end of the turn. */
     size_t n = e->sessions.count;
@@ -106,6 +114,7 @@ void engine_close(struct engine *e)
 
 void engine_free(struct engine *e)
 {
+    elsewhere_free(e->elsewhere);
     map_fini(&e->sessions);
     map_fini(&e->heads);
     heartbeats_fini(&e->beats);
@@ -125,6 +134,7 @@ void engine_metrics(const struct engine *e)
     metrics_set(M_SLOW_CLIENTS, load.slow);
     metrics_set(M_OUTPUT_QUEUED, load.queued_bytes);
     metrics_set(M_HALF_OPEN_SESSIONS, engine_half_open(e));
+    metrics_set(M_RELAYS, elsewhere_count(e->elsewhere));
 }
 
 size_t engine_sessions(const struct engine *e)
@@ -192,6 +202,22 @@ void engine_deny(struct engine *e, struct http_request *r, struct str message)
                 message.len ? message : str_of(error_text[EIO_FORBIDDEN]));
 }
 
+void engine_too_large(struct engine *e, struct http_request *r)
+{
+    struct buf headers;
+    buf_init(&headers, HEADERS_MAX);
+    cors_headers(&e->settings.cors, r, &headers);
+    metrics_add(M_PAYLOAD_TOO_LARGE, 1);
+    struct http_response resp = {.status = 413, .headers = buf_str(&headers)};
+    http_respond(r, &resp);
+    buf_fini(&headers);
+}
+
+void engine_unknown_sid(struct engine *e, struct http_request *r)
+{
+    refuse(e, r, EIO_UNKNOWN_SID);
+}
+
 /* ---- checks, in the official order --------------------------------------- */
 
 /* What is not 4 is 3, which did not have to be named. */
@@ -220,12 +246,14 @@ bool engine_asks_base64(struct http_request *r)
     return http_query(r, STR("b64"), &v) && v.len > 0;
 }
 
-static enum eio_error check_session(struct engine *e, struct str sid,
-                                    struct inquiry *q)
+static enum eio_error check_session(struct engine *e,
+                                    const struct http_request *r,
+                                    struct str sid, struct inquiry *q)
 {
     struct map_node *n = sid.len <= SID_MAX ? map_get(&e->sessions, sid) : NULL;
     if (!n)
-        return EIO_UNKNOWN_SID;
+        return elsewhere_find(e->elsewhere, r, sid, &q->node) ? EIO_ELSEWHERE
+                                                              : EIO_UNKNOWN_SID;
     q->session = container_of(n, struct session, by_sid);
     if (!q->upgrade && q->websocket != (q->session->ws != NULL))
         return EIO_BAD_REQUEST;
@@ -249,7 +277,7 @@ static enum eio_error check(struct engine *e, struct http_request *r,
     if (!origin_ok(e, r))
         return EIO_FORBIDDEN;
     if (http_query(r, STR("sid"), &sid) && sid.len > 0)
-        return check_session(e, sid, q);
+        return check_session(e, r, sid, q);
     if (http_verb(r) != VERB_GET)
         return EIO_BAD_METHOD;
     /* The revision of a handshake is looked at after its admission. */
@@ -271,13 +299,15 @@ static bool slot_valid(struct str slot)
     return true;
 }
 
-/* 20 random characters; behind a balancer that told us its name for this node,
- * a dot and that name, so that it can route by the sid alone. */
+/* 20 random characters, of which the first say whose it is where there are
+ * other nodes; behind a balancer that told us its name for this node, a dot and
+ * that name, so that it can route by the sid alone. */
 static size_t make_sid(const struct engine *e, const struct http_request *r,
                        char sid[SID_MAX])
 {
     struct str slot;
-    id_random(sid, ID_LEN);
+    size_t tag = elsewhere_tag(e->elsewhere, sid);
+    id_random(sid + tag, ID_LEN - tag);
     if (!e->settings.slot_header[0] ||
         !http_header(r, str_of(e->settings.slot_header), &slot) ||
         !slot_valid(slot))
@@ -443,8 +473,12 @@ void engine_request(void *arg, struct http_request *r)
         cors_preflight(&e->settings.cors, r);
         return;
     }
+    if (elsewhere_vouched(e->elsewhere, r))
+        metrics_add(M_RELAY_SERVED, 1);
     enum eio_error code = check(e, r, &q);
-    if (code != EIO_OK)
+    if (code == EIO_ELSEWHERE)
+        elsewhere_request(e->elsewhere, r, &q.node);
+    else if (code != EIO_OK)
         refuse(e, r, code);
     else if (!q.session)
         begin(e, r, &q);
@@ -452,4 +486,13 @@ void engine_request(void *arg, struct http_request *r)
         on_upgrade(e, r, &q, STR(""));
     else
         polling_request(q.session, r);
+}
+
+void engine_relayed_request(void *arg, struct http_request *r)
+{
+    struct engine *e = arg;
+    if (elsewhere_vouched(e->elsewhere, r))
+        engine_request(e, r);
+    else
+        engine_unknown_sid(e, r);
 }

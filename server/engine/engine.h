@@ -10,6 +10,7 @@
 
 #include "common/bucket.h"
 #include "server/engine/admission.h"
+#include "server/engine/elsewhere.h"
 #include "server/engine/gate.h"
 #include "server/engine/heartbeat.h"
 #include "server/engine/retire.h"
@@ -59,6 +60,7 @@ struct engine {
     uint32_t n_unestablished;    /* sessions whose owner has not let them in */
     struct bucket handshakes;    /* what the rate leaves */
     struct http_request *upload; /* engine_upload */
+    struct elsewhere *elsewhere; /* NULL: all sessions there are are here */
     bool closing;
     bool retired;     /* retire.h */
     size_t next_slot; /* of `sessions`, to close when it has retired */
@@ -74,12 +76,18 @@ struct engine *engine_new(struct loop *l, const struct engine_settings *s,
 void engine_configure(struct engine *e, const struct engine_settings *s);
 /* Asks `fn` about each handshake from now on; NULL for nobody. */
 void engine_on_request(struct engine *e, admission_fn *fn, void *arg);
+/* Requests of other nodes' sessions go to those from now on, and new sessions'
+ * ids begin with this node's tag. */
+void engine_relay(struct engine *e, const struct elsewhere_settings *s);
 /* Ends all sessions ("server shutting down") and refuses new ones. */
 void engine_close(struct engine *e);
 /* After engine_close and one more turn of the loop. */
 void engine_free(struct engine *e);
 /* Route handler: `arg` is the engine. */
 void engine_request(void *arg, struct http_request *r);
+/* The same for a port where only other nodes are served: `arg` is the engine.
+ */
+void engine_relayed_request(void *arg, struct http_request *r);
 /* While on_message is called with what a POST brought: that request; NULL for
  * messages of a WebSocket. */
 const struct http_request *engine_upload(const struct engine *e);
@@ -96,6 +104,10 @@ uint32_t engine_half_open(const struct engine *e);
 void engine_handshake(struct engine *e, struct http_request *r,
                       struct str headers);
 void engine_deny(struct engine *e, struct http_request *r, struct str message);
+/* The body is over the limit: 413, and no more. */
+void engine_too_large(struct engine *e, struct http_request *r);
+/* The session is nowhere. */
+void engine_unknown_sid(struct engine *e, struct http_request *r);
 /* The transport that this request begins takes no binary messages. */
 bool engine_asks_base64(struct http_request *r);
 

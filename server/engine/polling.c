@@ -266,9 +266,8 @@ static void post_aborted(struct http_request *r, void *owner,
     s->extra->post = NULL;
     session_settle(s);
     if (why == HTTP_TOO_LARGE) {
-        metrics_add(M_PAYLOAD_TOO_LARGE, 1);
         session_note(s, J_TOO_LARGE, s->engine->settings.max_payload_bytes);
-        respond(s, r, NULL, STR(""), 413);
+        engine_too_large(s->engine, r);
         return; /* the session stays, as in the official server */
     }
     session_note(s, J_STREAM_ENDED, 0);

@@ -315,7 +315,8 @@ static size_t queued(const struct session *s)
     return s->ws ? websocket_queued(s->ws) : session_kept(s);
 }
 
-/* The head of the id is enough to find it, and not enough to take it over. */
+/* The head of the id is enough to find it, and not enough to take it over: the
+ * node's tag and some of what is random. */
 static void end_slow(struct session *s)
 {
     static struct log_gate gate;
@@ -323,7 +324,7 @@ static void end_slow(struct session *s)
     metrics_add(M_SLOW_CONSUMER, 1);
     session_note(s, J_SLOW_CLOSED, (uint32_t)queued(s));
     if (log_allow(&gate, loop_now(l), SLOW_LOGS_PER_MINUTE))
-        log_info("slow_consumer", "sid=%.8s transport=%s queued_bytes=%zu",
+        log_info("slow_consumer", "sid=%.10s transport=%s queued_bytes=%zu",
                  text_of(s), session_transport(s), queued(s));
     session_end(s, REASON_TRANSPORT_ERROR);
 }

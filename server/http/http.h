@@ -83,6 +83,8 @@ void http_peer(const struct http_request *r, char out[STREAM_ADDR_MAX]);
 bool http_is_upgrade(const struct http_request *r);
 /* A body is announced. */
 bool http_has_body(const struct http_request *r);
+/* It came over TLS. */
+bool http_secure(const struct http_request *r);
 struct loop *http_loop(const struct http_request *r);
 
 enum http_abort {
@@ -94,6 +96,8 @@ struct http_request_ops {
     /* The whole body is here. NULL when no body was asked for. */
     void (*on_body)(struct http_request *r, void *owner, struct str body);
     void (*on_abort)(struct http_request *r, void *owner, enum http_abort why);
+    /* What http_pass could not write is written. May be NULL. */
+    void (*on_drain)(struct http_request *r, void *owner);
 };
 
 /* Reads the body, at most `max` bytes, before on_body. Without a body on_body
@@ -120,6 +124,17 @@ void http_respond(struct http_request *r, const struct http_response *resp);
 /* Sends these bytes as they are and closes: for the official server's raw
  * answers. Ends the request. */
 void http_respond_raw(struct http_request *r, struct str bytes);
+/* An answer in pieces, for a parked request: its bytes as they are, the status
+ * line first; http_passed ends the request. Whoever passes much looks at
+ * http_blocked after each piece, and waits for on_drain while it is true. */
+void http_pass(struct http_request *r, struct bytes *b);
+bool http_blocked(const struct http_request *r);
+/* Bytes that wait for the client to take them. */
+size_t http_unsent(const struct http_request *r);
+/* The connection will take another request after the answer, which must say
+ * so. */
+bool http_keeps_alive(const struct http_request *r);
+void http_passed(struct http_request *r);
 /* Ends the request and resets its connection. */
 void http_drop(struct http_request *r);
 /* Gives the stream away, after an upgrade was accepted; ends the request. Bytes

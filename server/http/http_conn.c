@@ -685,7 +685,10 @@ static void on_drain(struct stream *s, void *owner)
 {
     (void)s;
     struct http_conn *c = owner;
+    struct http_request *r = request_of(c);
     go_on_later(c);
+    if (r && r->dispatched && r->ops && r->ops->on_drain)
+        r->ops->on_drain(r, r->owner);
 }
 
 static const struct stream_ops conn_stream_ops = {
@@ -894,6 +897,11 @@ bool http_has_body(const struct http_request *r)
     return r->wants_body;
 }
 
+bool http_secure(const struct http_request *r)
+{
+    return stream_secure(r->conn->stream);
+}
+
 struct loop *http_loop(const struct http_request *r)
 {
     return r->conn->server->loop;
@@ -1018,6 +1026,33 @@ void http_respond_raw(struct http_request *r, struct str bytes)
     stream_send(c->stream, b);
     bytes_unref(b);
     request_done(c, true);
+}
+
+void http_pass(struct http_request *r, struct bytes *b)
+{
+    stream_send(r->conn->stream, b);
+}
+
+bool http_blocked(const struct http_request *r)
+{
+    return stream_blocked(r->conn->stream);
+}
+
+size_t http_unsent(const struct http_request *r)
+{
+    return stream_queued(r->conn->stream);
+}
+
+bool http_keeps_alive(const struct http_request *r)
+{
+    const struct http_conn *c = r->conn;
+    return c->work->keep_alive && !c->close_after && !c->work->parser.upgrade &&
+           (!r->wants_body || c->work->body_done);
+}
+
+void http_passed(struct http_request *r)
+{
+    request_done(r->conn, !http_keeps_alive(r));
 }
 
 void http_drop(struct http_request *r)

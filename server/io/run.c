@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "common/notify.h"
+#include "server/io/relaying.h"
 #include "server/io/server.h"
 
 enum { STOP_WAIT_MS = 3000 }; /* for close frames and responses to go out */
@@ -22,6 +23,7 @@ void sio_server_stop(struct sio_server *srv)
         return;
     engine_close(srv->engine);
     http_server_drain(srv->http);
+    relaying_close(srv);
 }
 
 /* Whoever repeats it, or is at the keyboard, does not want to wait. */

@@ -25,6 +25,7 @@
 #include "server/io/namespace.h"
 #include "server/io/pack.h"
 #include "server/io/parser_msgpack.h"
+#include "server/io/relaying.h"
 #include "server/io/request.h"
 #include "server/ops.h"
 
@@ -262,8 +263,8 @@ static int start_cluster(struct sio_server *srv)
         .saved_bytes = s->recovery_session_bytes,
         .missed_bytes = s->recovery_missed_bytes,
     };
-    bool redis = s->adapter_type == SETTINGS_REDIS ||
-                 (s->adapter_type == SETTINGS_AUTO && s->redis_url[0] != '\0');
+    bool redis = settings_uses_redis(s);
+    struct cluster_relay relay;
     struct adapter_settings as = {
         .type = redis ? ADAPTER_REDIS : ADAPTER_MEMORY,
         .redis_url = s->redis_url,
@@ -277,6 +278,7 @@ static int start_cluster(struct sio_server *srv)
         .requests_timeout_ms = s->requests_timeout_ms,
         .specific_responses = s->specific_responses,
         .recovery = s->recovery_enabled ? &rs : NULL,
+        .relay = relaying_reach(srv, &relay) ? &relay : NULL,
     };
     srv->cluster = cluster_new(srv->loop, &as, srv->error);
     if (!srv->cluster)
@@ -341,6 +343,7 @@ static void start_engine(struct sio_server *srv)
     server_limit_parser(srv);
     srv->engine = engine_new(srv->loop, &es, &client_ops, client_new, srv);
     request_install(srv);
+    relaying_begin(srv);
 }
 
 static void serve_document(void *arg, struct http_request *r)
@@ -471,9 +474,12 @@ static int start_listening(struct sio_server *srv)
         listener_turn_away(srv->listener, some, on_too_many);
     int rc = start_admin(srv);
     if (rc == 0)
+        rc = relaying_open(srv, streams);
+    if (rc == 0)
         rc = start_cluster(srv);
     if (rc == 0)
         return 0;
+    relaying_free(srv);
     listener_free(srv->listener);
     srv->listener = NULL;
     admin_free(srv->admin);
@@ -617,6 +623,7 @@ void sio_server_free(struct sio_server *srv)
     admin_free(srv->admin);
     if (srv->engine) {
         http_server_free(srv->http);
+        relaying_free(srv);
         stream_abort_lingering();
         loop_end_of_turn(srv->loop);
         engine_free(srv->engine);

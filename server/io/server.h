@@ -30,8 +30,9 @@ struct sio_server {
     void *request_arg;
     struct cluster *cluster;
     struct listener *listener;
-    struct admin *admin; /* NULL when there is none */
-    struct tls *tls;     /* NULL when the node speaks plain HTTP */
+    struct admin *admin;       /* NULL when there is none */
+    struct relaying *relaying; /* NULL: no other nodes */
+    struct tls *tls;           /* NULL when the node speaks plain HTTP */
     struct bundle *bundle;
     struct list namespaces; /* in order of creation */
     struct map by_name;

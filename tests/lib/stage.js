@@ -286,4 +286,4 @@ function nothingLost(r) {
   assert.equal(givenUp(r.sum), 0);
 }
 
-module.exports = { Stage, promises, onlyWhatIsCounted, nothingLost, wasAway, wasNotTaken, redis, messages };
+module.exports = { Stage, metricsOf, promises, onlyWhatIsCounted, nothingLost, wasAway, wasNotTaken, redis, messages };

@@ -796,6 +796,106 @@ static void malformed_entries_are_refused(void **state)
     assert_int_equal(count(0, "room"), 1);
 }
 
+/* ---- relaying ------------------------------------------------------------ */
+
+#define TOKEN "0123456789abcdefghij-_"
+
+static void announce(unsigned i, const char *tag, const char *address)
+{
+    struct presence_relay r = {.address_len = strlen(address)};
+    memcpy(r.tag, tag, sizeof(r.tag));
+    memcpy(r.token, TOKEN, sizeof(r.token));
+    memcpy(r.address, address, r.address_len);
+    presence_announce(nodes[i].p, &r);
+}
+
+static bool reaches(unsigned i, const char *tag, const char *address)
+{
+    const struct presence_relay *r = presence_relay_of(nodes[i].p, str_of(tag));
+    return r && memcmp(r->token, TOKEN, sizeof(r->token)) == 0 &&
+           str_eq((struct str){r->address, r->address_len}, str_of(address));
+}
+
+static void nodes_know_where_to_reach_each_other(void **state)
+{
+    (void)state;
+    announce(1, "tag-_1", "10.0.0.1:3000");
+    announce(2, "tag-_2", "[fd00::1]:3000");
+    run(LEASE_MS / 4 + STEP_MS);
+    assert_true(reaches(0, "tag-_1", "10.0.0.1:3000"));
+    assert_true(reaches(0, "tag-_2", "[fd00::1]:3000"));
+    assert_null(presence_relay_of(nodes[1].p, STR("tag-_1")));
+    assert_null(presence_relay_of(nodes[0].p, STR("tag-_3")));
+    assert_null(presence_relay_of(nodes[0].p, STR("")));
+    /* Also what is new of one that is known. */
+    announce(2, "tag-_2", "node-2.example:80");
+    run(LEASE_MS / 4 + STEP_MS);
+    assert_true(reaches(0, "tag-_2", "node-2.example:80"));
+    announce(2, "tag-_9", "node-2.example:80");
+    run(LEASE_MS / 4 + STEP_MS);
+    assert_null(presence_relay_of(nodes[0].p, STR("tag-_2")));
+    assert_true(reaches(0, "tag-_9", "node-2.example:80"));
+}
+
+static void who_is_gone_is_not_reached(void **state)
+{
+    (void)state;
+    announce(1, "tag-_1", "10.0.0.1:3000");
+    announce(2, "tag-_2", "10.0.0.2:3000");
+    run(LEASE_MS / 4 + STEP_MS);
+    kill_node(1);
+    presence_bye(nodes[2].p);
+    run_bus();
+    assert_true(reaches(0, "tag-_1", "10.0.0.1:3000"));
+    assert_null(presence_relay_of(nodes[0].p, STR("tag-_2")));
+    run(2 * LEASE_MS);
+    assert_null(presence_relay_of(nodes[0].p, STR("tag-_1")));
+}
+
+static void a_tag_belongs_to_who_said_it_first(void **state)
+{
+    (void)state;
+    announce(1, "tag-_1", "10.0.0.1:3000");
+    run(LEASE_MS / 4 + STEP_MS);
+    announce(2, "tag-_1", "10.0.0.2:3000");
+    run(LEASE_MS);
+    assert_true(reaches(0, "tag-_1", "10.0.0.1:3000"));
+    kill_node(1);
+    run(2 * LEASE_MS);
+    assert_true(reaches(0, "tag-_1", "10.0.0.2:3000"));
+}
+
+static void what_is_no_address_is_none(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *tag, *token, *address;
+    } bad[] = {
+        {"tag-_", TOKEN, "a:1"},       {"tag-_77", TOKEN, "a:1"},
+        {"tag- 7", TOKEN, "a:1"},      {"tag-_7", "short", "a:1"},
+        {"tag-_7", TOKEN, ""},         {"tag-_7", TOKEN, "a"},
+        {"tag-_7", TOKEN, ":1"},       {"tag-_7", TOKEN, "a:"},
+        {"tag-_7", TOKEN, "a:0"},      {"tag-_7", TOKEN, "a:65536"},
+        {"tag-_7", TOKEN, "a:1x"},     {"tag-_7", TOKEN, "a b:1"},
+        {"tag-_7", TOKEN, "a/b:1"},    {"tag-_7", TOKEN, "::1:1"},
+        {"tag-_7", TOKEN, "[]:1"},     {"tag-_7", TOKEN, "[:1"},
+        {"tag-_7", TOKEN, "[a.b]x:1"}, {"tag-_7", TOKEN, "a@b:1"},
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        char text[300];
+        (void)snprintf(text, sizeof(text),
+                       "{\"v\":1,\"type\":\"beat\",\"node\":\"%016x\","
+                       "\"seq\":0,\"count\":0,\"name\":\"node\",\"tag\":"
+                       "\"%s\",\"token\":\"%s\",\"relay\":\"%s\"}",
+                       77, bad[i].tag, bad[i].token, bad[i].address);
+        /* The node itself is as good as any. */
+        assert_int_equal(presence_receive(nodes[0].p, str_of(text), now_ms), 0);
+        if (presence_relay_of(nodes[0].p, str_of(bad[i].tag)))
+            fail_msg("accepted: %s", text);
+    }
+    assert_int_equal(presence_peers(nodes[0].p), 3);
+}
+
 static void later_versions_are_ignored(void **state)
 {
     (void)state;
@@ -962,6 +1062,10 @@ int main(void)
         TEST(a_peer_that_has_too_much_is_asked_ever_less),
         TEST(malformed_messages_are_refused),
         TEST(malformed_entries_are_refused),
+        TEST(nodes_know_where_to_reach_each_other),
+        TEST(who_is_gone_is_not_reached),
+        TEST(a_tag_belongs_to_who_said_it_first),
+        TEST(what_is_no_address_is_none),
         TEST(later_versions_are_ignored),
         TEST(views_are_equal_after_any_story),
         TEST(events_add_up_to_the_view),

@@ -293,6 +293,12 @@ size_t redis_unanswered(const struct redis *r)
     return r->count;
 }
 
+void redis_local(const struct redis *r, char out[STREAM_ADDR_MAX])
+{
+    (void)r;
+    out[0] = '\0';
+}
+
 uint64_t redis_heard_ms(const struct redis *r)
 {
     return r->heard_ms;
