@@ -36,8 +36,11 @@ static size_t deliver(struct adapter *a, struct packet *p,
         !b->is_volatile)
         d.offset =
             recovery_record(a->recovery, loop_now(a->cluster->loop), p, b);
-    return rooms_select(&a->rooms, b->rooms, b->n_rooms, b->except, b->n_except,
-                        deliver_one, &d);
+    p->to = b;
+    size_t n = rooms_select(&a->rooms, b->rooms, b->n_rooms, b->except,
+                            b->n_except, deliver_one, &d);
+    p->to = NULL;
+    return n;
 }
 
 static void publish(struct adapter *a, const struct packet *p,

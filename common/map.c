@@ -65,6 +65,13 @@ void map_reseed(void)
     have_secret = true;
 }
 
+uint64_t map_hash(struct str s)
+{
+    if (!have_secret)
+        map_reseed();
+    return hash_of(s);
+}
+
 void map_init(struct map *m, map_key_fn *key)
 {
     if (!have_secret)

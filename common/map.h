@@ -23,6 +23,8 @@ struct map {
     map_key_fn *key;
 };
 
+/* The hash that maps use. */
+uint64_t map_hash(struct str s);
 void map_init(struct map *m, map_key_fn *key);
 /* For simulations only: draws the process's key anew, for maps made from now
  * on. No map may hold anything. */

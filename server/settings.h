@@ -63,6 +63,19 @@ struct settings {
     uint32_t pending_acks;
     uint32_t publish_queue_bytes;
 
+    char *slow_policies;
+    uint32_t slow_queue_bytes;
+    uint32_t slow_total_bytes;
+
+    uint32_t rate_connection_events;
+    uint32_t rate_connection_burst;
+    uint32_t rate_address_events;
+    uint32_t rate_address_burst;
+    uint32_t rate_room_events;
+    uint32_t rate_room_burst;
+    char *rate_events;
+    uint32_t rate_strikes;
+
     bool recovery_enabled;
     uint32_t max_disconnection_ms;
     bool recovery_skip_middlewares;

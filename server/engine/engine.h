@@ -21,6 +21,9 @@ struct engine_settings {
     uint32_t fragments_per_message;
     uint32_t output_queue_bytes;
     uint32_t slow_consumer_ms;
+    uint32_t lag_bytes;    /* of one client, before packets are dropped */
+    uint32_t fate_classes; /* of fates that drop packets */
+    uint32_t total_bytes;  /* of all clients together; 0 = no bound */
     uint32_t max_sessions;
     bool http_compression;
     uint32_t http_compression_bytes; /* shorter payloads go as they are */
@@ -49,6 +52,7 @@ struct engine {
     struct list waiting; /* admissions with a request */
     uint32_t n_waiting;
     struct heartbeats beats;
+    struct slow_list slow;
     struct map heads; /* what first requests have in common */
     uint32_t n_websocket;
     struct http_request *upload; /* engine_upload */

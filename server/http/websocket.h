@@ -30,7 +30,8 @@ struct websocket_ops {
     /* `clean`: the peer closed or left; otherwise it broke the protocol or a
      * limit. */
     void (*on_close)(void *owner, bool clean);
-    /* What was queued has all been written, after the kernel had refused. */
+    /* What was queued has all been written, after the kernel had refused or
+     * websocket_tell was called. */
     void (*on_drain)(void *owner);
 };
 
@@ -61,9 +62,16 @@ size_t websocket_queued(const struct websocket *ws);
 bool websocket_blocked(const struct websocket *ws);
 /* Stops or goes on reading. */
 void websocket_pause(struct websocket *ws, bool paused);
+/* on_drain is called the next time the queue runs empty, refused or not. */
+void websocket_tell(struct websocket *ws);
+/* Drops the queued frames that have not begun to be written. */
+void websocket_cut(struct websocket *ws);
 /* Sends a close frame (no body when `code` is 0) behind what is queued, and
  * closes. */
 void websocket_close(struct websocket *ws, unsigned code);
+/* The same with a reason of at most 123 bytes. */
+void websocket_close_because(struct websocket *ws, unsigned code,
+                             const char *reason);
 /* Ends the connection at once, without a close frame. */
 void websocket_abort(struct websocket *ws);
 

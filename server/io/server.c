@@ -246,6 +246,10 @@ static void start_engine(struct sio_server *srv)
     struct str bad;
     int rc = forwarded_init(&srv->proxies, str_of(s->trusted_proxies), &bad);
     assert(rc == 0); /* settings_check */
+    rc = fates_init(&srv->fates, str_of(s->slow_policies), &bad);
+    assert(rc == 0); /* the same */
+    rc = rates_init(&srv->rates, s, &bad);
+    assert(rc == 0); /* the same */
     struct engine_settings es = {
         .ping_interval_ms = s->ping_interval_ms,
         .ping_timeout_ms = s->ping_timeout_ms,
@@ -254,6 +258,11 @@ static void start_engine(struct sio_server *srv)
         .fragments_per_message = s->fragments_per_message,
         .output_queue_bytes = s->output_queue_bytes,
         .slow_consumer_ms = s->slow_consumer_ms,
+        .lag_bytes = s->slow_queue_bytes < s->output_queue_bytes
+                         ? s->slow_queue_bytes
+                         : s->output_queue_bytes,
+        .fate_classes = srv->fates.n,
+        .total_bytes = s->slow_total_bytes,
         .max_sessions = s->sessions,
         .slot_header = s->slot_header,
         .cookie = s->cookie,
@@ -513,6 +522,8 @@ void sio_server_free(struct sio_server *srv)
     buf_fini(&srv->query);
     buf_fini(&srv->handshake);
     forwarded_fini(&srv->proxies);
+    fates_fini(&srv->fates);
+    rates_fini(&srv->rates);
     tls_free(srv->tls);
     config_fini(&settings_table, &srv->settings);
     loop_free(srv->loop);

@@ -7,7 +7,9 @@
 #include "server/engine/engine.h"
 #include "server/http/forwarded.h"
 #include "server/io/event.h"
+#include "server/io/fates.h"
 #include "server/io/parser.h"
+#include "server/io/rate.h"
 #include "server/settings.h"
 #include "server/sio.h"
 
@@ -23,6 +25,8 @@ struct sio_server {
     struct settings settings;
     const struct parser_ops *parser; /* of all its clients */
     struct parser_limits parser_limits;
+    struct fates fates;
+    struct rates rates;
     struct http_server *http;
     struct engine *engine;
     sio_request_fn *on_request; /* NULL: nobody is asked */

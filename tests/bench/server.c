@@ -42,6 +42,11 @@ static int serve(struct sio_server *srv, int argc, char **argv)
     int rc = sio_server_set(srv, "listen.host=127.0.0.1");
     if (rc == 0)
         rc = sio_server_set(srv, "listen.port=0");
+    /* Its clients are few and send as fast as they can. */
+    if (rc == 0)
+        rc = sio_server_set(srv, "rate.connection_events=0");
+    if (rc == 0)
+        rc = sio_server_set(srv, "rate.address_events=0");
     for (int i = 1; i < argc && rc == 0; i++)
         rc = sio_server_set(srv, argv[i]);
     if (rc == 0)
