@@ -110,8 +110,10 @@ void client_send(struct client *c, const struct parser_out *p)
     struct bytes *frames[OUTBOUND_FRAMES_MAX];
     struct sio_server *srv = client_server(c);
     uint32_t n = (uint32_t)outbound_encode(srv->parser, p, frames);
-    struct fate fate = fate_of(&srv->fates, p, NULL);
-    session_send_packet(client_session(c), frames, n, &fate);
+    struct fate fate = {0};
+    if (srv->fates.n)
+        fate = fates_find(&srv->fates, p, NULL);
+    session_send_packet(session_around(c), frames, n, &fate);
     for (uint32_t i = 0; i < n; i++)
         bytes_unref(frames[i]);
 }

@@ -13,7 +13,7 @@ enum {
     LOGS_PER_MINUTE = 30,
     CODE_POLICY = 1008,
     NUMBER_MAX = 24,
-    ADDRESS_BLOCK = 8,
+    ADDRESS_BLOCK = 16,
 };
 
 struct event_rate {
@@ -107,6 +107,8 @@ int rates_init(struct rates *r, const struct settings *set, struct str *bad)
                            ? 1
                            : ADDRESS_BLOCK;
     r->address.step *= r->address_block;
+    if (r->address.step == 0)
+        r->address_block = UINT32_MAX;
     r->others.most = r->room.most;
     while (str_next(&list, '\n', &item)) {
         *bad = item;
@@ -255,14 +257,13 @@ static void take_others(struct client *c, const struct rates *r,
         bucket_take(d->event_rate, d->event, now);
 }
 
-bool rate_admit(struct sio_socket *s, struct sio_event *e)
+static bool admit(struct sio_socket *s, struct sio_event *e, uint32_t now)
 {
     struct rates *r = &s->ns->server->rates;
     struct client *c = s->client;
     struct demand d = {.wait_ms = 0};
-    uint32_t now = bucket_time(loop_now(s->ns->server->loop));
     wait_for(&d, &r->connection, c->events_full, now, M_RATE_CONNECTION);
-    if (r->address.step && c->unpaid + 1U >= r->address_block)
+    if (c->unpaid + 1U >= r->address_block)
         ask_address(s, &d, now);
     if (r->n_events)
         ask_event(s, e, &d, now);
@@ -277,6 +278,22 @@ bool rate_admit(struct sio_socket *s, struct sio_event *e)
     c->unpaid++;
     if (d.address || d.event)
         take_others(c, r, &d, now);
+    return true;
+}
+
+bool rate_admit(struct sio_socket *s, struct sio_event *e)
+{
+    struct sio_server *srv = s->ns->server;
+    const struct rates *r = &srv->rates;
+    struct client *c = s->client;
+    uint32_t now = bucket_time(loop_now(srv->loop));
+    uint32_t lacks = bucket_lacks(&r->connection, c->events_full, now);
+    /* Most of the time there is nobody else to ask. */
+    if (lacks > r->connection.most - r->connection.step || r->n_events ||
+        c->unpaid + 1U >= r->address_block)
+        return admit(s, e, now);
+    c->events_full = now + lacks + r->connection.step;
+    c->unpaid++;
     return true;
 }
 
