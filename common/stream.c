@@ -552,6 +552,20 @@ void stream_send(struct stream *s, struct bytes *b)
     bytesq_push(&s->out->q, b);
 }
 
+void stream_push(struct stream *s)
+{
+    ssize_t w = 0;
+    if (s->state != STREAM_OPEN)
+        return;
+    while (!s->want_write && has_output(s) && w >= 0) {
+        w = write_some(s);
+        if (w >= 0)
+            was_sent(s, (size_t)w);
+        else if (errno == EAGAIN || errno == EINPROGRESS)
+            wait_to_write(s, errno == EINPROGRESS);
+    }
+}
+
 size_t stream_queued(const struct stream *s)
 {
     return s->out ? s->out->q.bytes : 0;

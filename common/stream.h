@@ -69,6 +69,9 @@ void stream_set_owner(struct stream *s, const struct stream_ops *ops,
 
 /* Queues bytes (takes its own reference); written at the end of the turn. */
 void stream_send(struct stream *s, struct bytes *b);
+/* Writes what the kernel takes now, without waiting for the end of the turn.
+ * Calls nobody: whatever comes of it is told then. */
+void stream_push(struct stream *s);
 /* Bytes queued and not yet taken by the kernel. */
 size_t stream_queued(const struct stream *s);
 /* The kernel has refused bytes and they still wait. */

@@ -329,13 +329,25 @@ static void over_limit(struct session *s, struct slow *slow)
         websocket_pause(s->ws, true);
 }
 
+/* Much may have been sent in this turn to one that reads well: only what the
+ * kernel, or a poll, does not take at once says that it does not keep up. */
+static bool lags(struct session *s)
+{
+    size_t bound = settings(s)->output_queue_bytes;
+    if (settings(s)->fate_classes)
+        bound = settings(s)->lag_bytes / 2;
+    if (s->ws && session_queued(s) > bound)
+        websocket_push(s->ws);
+    return (s->ws || !s->extra->get) && session_queued(s) > bound;
+}
+
 void slow_check(struct session *s)
 {
     struct engine *e = s->engine;
     struct slow *slow = slow_of(s) ? slow_of(s) : slow_new(s);
-    size_t queued = session_queued(s);
-    if (e->settings.fate_classes && queued > e->settings.lag_bytes / 2)
+    if (lags(s) && e->settings.fate_classes)
         s->lagging = true;
+    size_t queued = session_queued(s);
     if (s->ws)
         websocket_tell(s->ws);
     if (queued > e->settings.output_queue_bytes)

@@ -247,6 +247,12 @@ void websocket_send(struct websocket *ws, struct bytes *frame)
         stream_send(ws->stream, ws->window_bits ? frame_for(ws, frame) : frame);
 }
 
+void websocket_push(struct websocket *ws)
+{
+    if (!ws->closed)
+        stream_push(ws->stream);
+}
+
 size_t websocket_queued(const struct websocket *ws)
 {
     return ws->closed ? 0 : stream_queued(ws->stream);

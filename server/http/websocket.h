@@ -56,6 +56,8 @@ struct bytes *ws_frame_new(size_t len, bool binary, char **body);
 
 /* Queues a frame; takes its own reference. */
 void websocket_send(struct websocket *ws, struct bytes *frame);
+/* Writes now what the kernel takes, calling nobody. */
+void websocket_push(struct websocket *ws);
 /* Bytes queued and not yet taken by the kernel. */
 size_t websocket_queued(const struct websocket *ws);
 /* The kernel refused bytes and they still wait. */

@@ -57,7 +57,7 @@ static inline void bucket_take(const struct bucket_rate *r, uint32_t *full,
                                uint32_t now)
 {
     *full = now + bucket_lacks(r, *full, now) + r->step;
-    *full += *full == 0;
+    *full -= *full == 0;
 }
 
 #endif
