@@ -76,11 +76,13 @@
       "packets not handed to a connection")                                    \
     X(M_DROP_CLOSED, COUNTER, "confab_dropped_total{why=\"closed\"}",          \
       "packets not handed to a connection")                                    \
-    X(M_DROP_SLOW_OLDEST, COUNTER, "confab_dropped_total{why=\"slow_oldest\"}", \
+    X(M_DROP_SLOW_OLDEST, COUNTER,                                             \
+      "confab_dropped_total{why=\"slow_oldest\"}",                             \
       "packets not handed to a connection")                                    \
     X(M_DROP_SLOW_NEW, COUNTER, "confab_dropped_total{why=\"slow_new\"}",      \
       "packets not handed to a connection")                                    \
-    X(M_DROP_SLOW_LATEST, COUNTER, "confab_dropped_total{why=\"slow_latest\"}", \
+    X(M_DROP_SLOW_LATEST, COUNTER,                                             \
+      "confab_dropped_total{why=\"slow_latest\"}",                             \
       "packets not handed to a connection")                                    \
     X(M_SLOW_TIME, COUNTER, "confab_slow_consumers_total{why=\"time\"}",       \
       "connections closed because their output queue stayed full")             \

@@ -400,9 +400,10 @@ void session_put(struct session *s, struct bytes *frame)
 }
 
 /* What is sent waits until the client catches up, or it is too late. */
-__attribute__((noinline)) static void
-send_late(struct session *s, struct bytes *const *frames, uint32_t n,
-          const struct fate *fate)
+__attribute__((noinline)) static void send_late(struct session *s,
+                                                struct bytes *const *frames,
+                                                uint32_t n,
+                                                const struct fate *fate)
 {
     if (s->state != SESSION_OPEN || s->overrun)
         metrics_add(M_DROP_CLOSED, 1);

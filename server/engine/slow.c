@@ -235,7 +235,7 @@ static void end_slow(struct session *s, enum metric cause, const char *why)
 static void on_deadline(struct timer *t)
 {
     end_slow(container_of(t, struct slow, deadline)->session, M_SLOW_TIME,
-        "slow consumer");
+             "slow consumer");
 }
 
 void slow_overrun(struct session *s)
@@ -265,8 +265,8 @@ static struct rank *ranking(const struct engine *e)
     const struct list *end = &e->slow.behind;
     for (struct list *n = end->next; n != end; n = n->next) {
         const struct slow *slow = container_of(n, struct slow, behind);
-        all[i++] = (struct rank){
-            slow->session, session_queued(slow->session), slow->since_ms};
+        all[i++] = (struct rank){slow->session, session_queued(slow->session),
+                                 slow->since_ms};
     }
     if (i > 1)
         qsort(all, i, sizeof(*all), longest_first);
@@ -300,12 +300,12 @@ void engine_slowest(const struct engine *e, uint32_t most,
     struct rank *all = ranking(e);
     for (uint32_t i = 0; i < e->slow.n && i < most; i++) {
         const struct session *s = all[i].session;
-        each(arg, &(struct engine_slow){
-                      .sid = session_sid(s),
-                      .address = session_address(s),
-                      .transport = session_transport(s),
-                      .queued_bytes = all[i].bytes,
-                      .slow_ms = loop_now(e->loop) - all[i].since_ms});
+        each(arg, &(struct engine_slow){.sid = session_sid(s),
+                                        .address = session_address(s),
+                                        .transport = session_transport(s),
+                                        .queued_bytes = all[i].bytes,
+                                        .slow_ms = loop_now(e->loop) -
+                                                   all[i].since_ms});
     }
     mem_free(all);
 }

@@ -1,8 +1,8 @@
 /* Buckets by key, of those keys that are not full: a table of fixed size, in
  * memory that is touched only where there is something. When too many keys meet
- * in one row of it, the one that is nearest to full is forgotten, which makes it
- * full, and counted. Keys are hashes; two keys of a row with the same tag, one
- * pair in four thousand millions, share a bucket. */
+ * in one row of it, the one that is nearest to full is forgotten, which makes
+ * it full, and counted. Keys are hashes; two keys of a row with the same tag,
+ * one pair in four thousand millions, share a bucket. */
 #ifndef CONFAB_SERVER_IO_BUCKET_TABLE_H
 #define CONFAB_SERVER_IO_BUCKET_TABLE_H
 

@@ -15,7 +15,8 @@ static const struct {
 };
 
 /* Known by its name as it stands in a packet: JSON, quotes included. */
-struct class {
+struct class
+{
     struct map_node by_name;
     struct fate fate;
     struct bytes *name;

@@ -103,9 +103,8 @@ int rates_init(struct rates *r, const struct settings *set, struct str *bad)
         return ERR_CONFIG;
     r->addresses.most = r->address.most;
     /* A tenth of the burst at most: what is small is exact. */
-    r->address_block = set->rate_address_burst < 10 * ADDRESS_BLOCK
-                           ? 1
-                           : ADDRESS_BLOCK;
+    r->address_block =
+        set->rate_address_burst < 10 * ADDRESS_BLOCK ? 1 : ADDRESS_BLOCK;
     r->address.step *= r->address_block;
     if (r->address.step == 0)
         r->address_block = UINT32_MAX;

@@ -19,7 +19,7 @@ struct client;
 
 struct rates {
     struct bucket_rate connection, address, room, strikes;
-    struct map events;             /* that have a rate of their own */
+    struct map events; /* that have a rate of their own */
     uint32_t n_events;
     /* A connection pays its address for so many events at once: finding the
      * address costs more than all the rest. */

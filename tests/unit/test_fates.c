@@ -60,8 +60,7 @@ static void names_may_have_to_be_escaped(void **state)
     assert_int_equal(of_event("[\"\\\"\u00e9\",1]").kind, FATE_KEEP);
     struct fates f;
     struct str bad;
-    assert_int_equal(
-        fates_init(&f, STR("say \"hi\" \\=drop_new"), &bad), 0);
+    assert_int_equal(fates_init(&f, STR("say \"hi\" \\=drop_new"), &bad), 0);
     struct parser_out p = {.type = PACKET_EVENT,
                            .ack = PACKET_NO_ACK,
                            .nsp = STR("/"),
@@ -114,8 +113,9 @@ static void the_latest_is_of_an_event_a_namespace_and_its_rooms(void **state)
 static void says_which_item_is_wrong(void **state)
 {
     (void)state;
-    const char *const wrong[] = {"typing",        "=latest", "typing=",
-                                 "typing=oldest", "x=latest\nx=drop_new"};
+    const char *const wrong[] = {"typing", "=latest",
+                                 "typing=", "typing=oldest",
+                                 "x=latest\nx=drop_new"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         struct fates f;
         struct str bad;

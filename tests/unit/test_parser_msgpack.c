@@ -419,7 +419,8 @@ static void a_shared_packet_is_encoded_once_per_parser(void **state)
         bytes_new(STR("[\"x\",{\"_placeholder\":true,\"num\":0}]"));
     struct packet *p =
         packet_new(PACKET_EVENT, STR("/"), PACKET_NO_ACK, data, &bin, 1);
-    const struct packet_frames *f = outbound_frames(p, &parser_msgpack, &no_fates);
+    const struct packet_frames *f =
+        outbound_frames(p, &parser_msgpack, &no_fates);
     assert_int_equal(f->n, 1);
     assert_frame(f->v[0], "83" TYPE "02" DATA "92a178c40107" ROOT);
     assert_ptr_equal(outbound_frames(p, &parser_msgpack, &no_fates), f);
