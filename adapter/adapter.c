@@ -49,7 +49,10 @@ static size_t deliver(struct adapter *a, struct packet *p,
         !b->is_volatile)
         d.offset =
             recovery_record(a->recovery, loop_now(a->cluster->loop), p, b);
-    return select_receivers(a, b, &d);
+    p->to = b;
+    size_t n = select_receivers(a, b, &d);
+    p->to = NULL;
+    return n;
 }
 
 static void publish(struct adapter *a, const struct packet *p,

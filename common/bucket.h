@@ -1,31 +1,63 @@
-/* How often something may happen: a bucket that fills at a steady rate and
- * holds what comes in a second, so that after a quiet second that much may
- * happen at once. All zeros is a full one. */
+/* A token bucket in one number: when it will be full again (the generic cell
+ * rate algorithm). A full bucket is any number that is not in the near future,
+ * and 0, so one that nobody remembers is full.
+ *
+ * Time is in units of 1/256 ms and wraps after 4.6 hours: a bucket not looked
+ * at for a multiple of that may seem to lack what it lacked then. */
 #ifndef CONFAB_COMMON_BUCKET_H
 #define CONFAB_COMMON_BUCKET_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "common/str.h"
 
-struct bucket {
-    uint64_t at_ms; /* when it was last looked into */
-    uint64_t thousandths;
+enum { BUCKET_MS = 256, BUCKET_RATE_MAX = 100000 };
+
+struct bucket_rate {
+    uint32_t step; /* of one event; 0 = no limit */
+    uint32_t most; /* of a whole burst: an empty bucket is full so much later */
 };
 
-/* Takes one out; false when there is none. `per_second` may differ from the
- * last time. */
-static inline bool bucket_take(struct bucket *b, uint64_t now_ms,
-                               uint32_t per_second)
+/* False when it is no rate, or it takes over two hours to fill the bucket. */
+static inline bool bucket_rate(struct bucket_rate *r, double per_second,
+                               uint32_t burst)
 {
-    uint64_t most = (uint64_t)per_second * 1000;
-    uint64_t passed = now_ms - b->at_ms;
-    uint64_t have = passed < 1000 ? b->thousandths + passed * per_second : most;
-    b->at_ms = now_ms;
-    b->thousandths = have < most ? have : most;
-    if (b->thousandths < 1000)
+    *r = (struct bucket_rate){0, 0};
+    if (!(per_second > 0 && per_second <= BUCKET_RATE_MAX) || burst == 0 ||
+        burst / per_second > 7200)
         return false;
-    b->thousandths -= 1000;
+    r->step = (uint32_t)(1000 * BUCKET_MS / per_second);
+    r->most = burst * r->step;
     return true;
+}
+
+static inline uint32_t bucket_time(uint64_t now_ms)
+{
+    return (uint32_t)(now_ms * BUCKET_MS);
+}
+
+/* How far it is from being full. */
+static inline uint32_t bucket_lacks(const struct bucket_rate *r, uint32_t full,
+                                    uint32_t now)
+{
+    uint32_t ahead = full - now;
+    return ahead > r->most || full == 0 ? 0 : ahead;
+}
+
+/* Milliseconds until it has one to give; 0 = now. */
+static inline uint32_t bucket_wait(const struct bucket_rate *r, uint32_t full,
+                                   uint32_t now)
+{
+    uint64_t after = (uint64_t)bucket_lacks(r, full, now) + r->step;
+    return after <= r->most
+               ? 0
+               : (uint32_t)((after - r->most + BUCKET_MS - 1) / BUCKET_MS);
+}
+
+/* Takes one, which must be there. */
+static inline void bucket_take(const struct bucket_rate *r, uint32_t *full,
+                               uint32_t now)
+{
+    *full = now + bucket_lacks(r, *full, now) + r->step;
+    *full -= *full == 0;
 }
 
 #endif

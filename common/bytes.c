@@ -14,6 +14,28 @@ struct bytes *bytes_new(struct str s)
     return b;
 }
 
+static size_t held_bytes;
+
+void bytes_hold(struct bytes *b)
+{
+    held_bytes += sizeof(b);
+    if (b->held++ == 0)
+        held_bytes += sizeof(*b) + b->len;
+}
+
+void bytes_release(struct bytes *b)
+{
+    assert(b->held > 0);
+    held_bytes -= sizeof(b);
+    if (--b->held == 0)
+        held_bytes -= sizeof(*b) + b->len;
+}
+
+size_t bytes_held(void)
+{
+    return held_bytes;
+}
+
 void bytes_free(struct bytes *b)
 {
     bytes_unref(b->deflated);

@@ -17,6 +17,7 @@ struct bytes {
     struct bytes *deflated, *typed; /* NULL until made; owned */
     uint32_t refs;
     uint32_t len;   /* all bytes at p, header included */
+    uint32_t held;  /* places in queues of peers that do not keep up */
     uint8_t head;   /* leading bytes that are transport framing */
     uint8_t binary; /* the body is a binary message, not text */
     uint8_t dense;  /* compressing was tried and does not make it shorter */
@@ -42,6 +43,13 @@ static inline void bytes_unref(struct bytes *b)
     if (--b->refs == 0)
         bytes_free(b);
 }
+
+/* What waits for peers that do not keep up is counted for the whole process: a
+ * buffer once, however many queues it is in, and each place in a queue. */
+void bytes_hold(struct bytes *b);
+void bytes_release(struct bytes *b);
+/* Memory of all that is held. */
+size_t bytes_held(void);
 
 static inline struct str bytes_str(const struct bytes *b)
 {

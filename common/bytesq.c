@@ -58,13 +58,20 @@ static void put(struct bytesq_chunk *c, struct bytes *b)
     c->ref[c->tail++] = b;
 }
 
+/* A queue of one entry that had no link. */
+static struct bytesq_chunk *link_up(struct bytesq *q)
+{
+    struct bytesq_chunk *c = chunk_get();
+    put(c, q->only);
+    q->first = q->last = c;
+    return c;
+}
+
 void bytesq_append(struct bytesq *q, struct bytes *b)
 {
     struct bytesq_chunk *c = q->last;
     if (!c) {
-        c = chunk_get();
-        put(c, q->only);
-        q->first = q->last = c;
+        c = link_up(q);
     } else if (c->tail == CHUNK_REFS) {
         c = chunk_get();
         q->last->next = c;
@@ -73,6 +80,8 @@ void bytesq_append(struct bytesq *q, struct bytes *b)
     put(c, bytes_ref(b));
     q->count++;
     q->bytes += b->len;
+    if (q->held)
+        bytes_hold(b);
 }
 
 static struct bytes *first_of(const struct bytesq *q)
@@ -90,8 +99,10 @@ static void advance(struct bytesq *q)
         q->only = NULL;
     } else if (++c->head == c->tail) {
         q->first = c->next;
-        if (!q->first)
+        if (!q->first) {
             q->last = NULL;
+            q->held = false;
+        }
         chunk_put(c);
     }
 }
@@ -101,6 +112,8 @@ struct bytes *bytesq_take(struct bytesq *q)
     if (bytesq_empty(q))
         return NULL;
     struct bytes *b = first_of(q);
+    if (q->held)
+        bytes_release(b);
     q->bytes -= b->len - q->sent;
     advance(q);
     return b;
@@ -122,9 +135,26 @@ int bytesq_iov(const struct bytesq *q, struct iovec *iov, int max)
     return n;
 }
 
+/* Those that end within the next `n` bytes are about to go. */
+__attribute__((noinline)) static void release_sent(const struct bytesq *q,
+                                                   size_t n)
+{
+    n += q->sent;
+    for (struct bytesq_chunk *c = q->first; c; c = c->next) {
+        for (unsigned i = c->head; i < c->tail; i++) {
+            if (n < c->ref[i]->len)
+                return;
+            n -= c->ref[i]->len;
+            bytes_release(c->ref[i]);
+        }
+    }
+}
+
 void bytesq_drop(struct bytesq *q, size_t n)
 {
     assert(n <= q->bytes);
+    if (q->held)
+        release_sent(q, n);
     q->bytes -= n;
     while (!bytesq_empty(q)) {
         struct bytes *b = first_of(q);
@@ -137,4 +167,41 @@ void bytesq_drop(struct bytesq *q, size_t n)
         advance(q);
         bytes_unref(b);
     }
+}
+
+void bytesq_hold(struct bytesq *q)
+{
+    if (q->held || bytesq_empty(q))
+        return;
+    if (!q->last)
+        link_up(q);
+    q->held = true;
+    for (struct bytesq_chunk *c = q->first; c; c = c->next) {
+        for (unsigned i = c->head; i < c->tail; i++)
+            bytes_hold(c->ref[i]);
+    }
+}
+
+uint32_t bytesq_cut(struct bytesq *q, size_t keep)
+{
+    struct bytesq kept = {0};
+    struct bytes *b;
+    size_t sent = q->sent, at = 0;
+    while (!bytesq_empty(q) && (at < keep || (at == 0 && sent > 0))) {
+        b = bytesq_take(q);
+        at += b->len - (at == 0 ? sent : 0);
+        bytesq_push(&kept, b);
+        bytes_unref(b);
+    }
+    uint32_t dropped = q->count;
+    bool held = q->held;
+    bytesq_fini(q);
+    *q = kept;
+    if (held)
+        bytesq_hold(q);
+    if (!bytesq_empty(q)) {
+        q->sent = (uint32_t)sent;
+        q->bytes -= sent;
+    }
+    return dropped;
 }

@@ -3,8 +3,8 @@
  * A queue of at most one entry owns no memory: the usual case of a broadcast,
  * where touching more would cost a cache miss for each receiver. Links of
  * longer ones come from a process-wide free list of chunks, so that queueing
- * does not allocate once the process is warm. Each entry holds one reference.
- */
+ * does not allocate once the process is warm. Each entry holds one reference;
+ * those of a queue that waits for its peer count as held (bytes.h). */
 #ifndef CONFAB_COMMON_BYTESQ_H
 #define CONFAB_COMMON_BYTESQ_H
 
@@ -20,6 +20,7 @@ struct bytesq {
         struct bytesq_chunk *first;
     };
     struct bytesq_chunk *last;
+    bool held;      /* its entries are; then it has links */
     uint32_t sent;  /* bytes of the first entry that are gone already */
     uint32_t count; /* entries */
     size_t bytes;   /* not yet sent */
@@ -36,6 +37,14 @@ struct bytes *bytesq_take(struct bytesq *q);
 int bytesq_iov(const struct bytesq *q, struct iovec *iov, int max);
 /* `n` bytes were sent, of a queue of any length: drops what is done with. */
 void bytesq_drop(struct bytesq *q, size_t n);
+
+/* Its peer does not keep up: what is in it, and what comes until it is empty,
+ * counts as held. */
+void bytesq_hold(struct bytesq *q);
+/* Drops what lies behind the first `keep` bytes; an entry that begins within
+ * them stays whole, and so does one of which bytes were sent. Returns how many
+ * were dropped. */
+uint32_t bytesq_cut(struct bytesq *q, size_t keep);
 
 static inline bool bytesq_empty(const struct bytesq *q)
 {

@@ -181,9 +181,9 @@ static void arm_wake(struct loop *l, uint64_t max_wait_ms)
     event_add(l->wake, &tv);
 }
 
-uint64_t loop_now(struct loop *l)
+uint64_t loop_read_clock(struct loop *l)
 {
-    if (!l->clock_read && !l->simulated) {
+    if (!l->simulated) {
         l->now_us = loop_clock_us();
         l->now_ms = l->now_us / 1000;
         l->clock_read = true;

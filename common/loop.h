@@ -79,8 +79,13 @@ void loop_advance(struct loop *l, uint64_t now_ms);
  * when no timer runs. May be sooner than a timer is due, never later. */
 uint64_t loop_due(const struct loop *l);
 
+/* What loop_now does the first time in a turn. */
+uint64_t loop_read_clock(struct loop *l);
 /* Monotonic milliseconds, read at most once per turn. */
-uint64_t loop_now(struct loop *l);
+static inline uint64_t loop_now(struct loop *l)
+{
+    return l->clock_read ? l->now_ms : loop_read_clock(l);
+}
 /* The kernel's monotonic clock in microseconds, read now: to measure with. */
 uint64_t loop_clock_us(void);
 

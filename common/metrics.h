@@ -100,8 +100,38 @@
       "connections that do not keep up at present")                            \
     X(M_OUTPUT_QUEUED, GAUGE, "confab_output_queue_bytes",                     \
       "bytes that wait for clients, of all connections")                       \
-    X(M_SLOW_CONSUMER, COUNTER, "confab_slow_consumers_total",                 \
+    X(M_DROP_SLOW_OLDEST, COUNTER,                                             \
+      "confab_dropped_total{why=\"slow_oldest\"}",                             \
+      "packets not handed to a connection")                                    \
+    X(M_DROP_SLOW_NEW, COUNTER, "confab_dropped_total{why=\"slow_new\"}",      \
+      "packets not handed to a connection")                                    \
+    X(M_DROP_SLOW_LATEST, COUNTER,                                             \
+      "confab_dropped_total{why=\"slow_latest\"}",                             \
+      "packets not handed to a connection")                                    \
+    X(M_SLOW_TIME, COUNTER, "confab_slow_consumers_total{why=\"time\"}",       \
       "connections closed because their output queue stayed full")             \
+    X(M_SLOW_FULL, COUNTER, "confab_slow_consumers_total{why=\"full\"}",       \
+      "connections closed because their output queue stayed full")             \
+    X(M_SLOW_SHED, COUNTER, "confab_slow_consumers_total{why=\"shed\"}",       \
+      "connections closed because their output queue stayed full")             \
+    X(M_SLOW_BEHIND, GAUGE, "confab_slow_behind",                              \
+      "connections with more than 16 kB in their output queue")                \
+    X(M_HELD_BYTES, GAUGE, "confab_slow_held_bytes",                           \
+      "memory of what waits for clients that do not keep up")                  \
+    X(M_RATE_CONNECTION, COUNTER,                                              \
+      "confab_rate_limited_total{by=\"connection\"}",                          \
+      "events from clients that came too fast")                                \
+    X(M_RATE_ADDRESS, COUNTER, "confab_rate_limited_total{by=\"address\"}",    \
+      "events from clients that came too fast")                                \
+    X(M_RATE_EVENT, COUNTER, "confab_rate_limited_total{by=\"event\"}",        \
+      "events from clients that came too fast")                                \
+    X(M_RATE_ROOM, COUNTER, "confab_rate_limited_total{by=\"room\"}",          \
+      "events from clients that came too fast")                                \
+    X(M_RATE_DISCONNECTS, COUNTER, "confab_rate_disconnects_total",            \
+      "connections closed because they went on too fast")                      \
+    X(M_RATE_FORGOTTEN, COUNTER, "confab_rate_forgotten_total",                \
+      "addresses, events and rooms forgotten before their time, for lack of "  \
+      "room")                                                                  \
     X(M_ACK_TIMEOUT, COUNTER, "confab_ack_timeouts_total",                     \
       "acknowledgements that did not come in time")                            \
     X(M_ACK_UNKNOWN, COUNTER, "confab_ack_unknown_total",                      \

@@ -12,6 +12,7 @@
 #define CONFAB_COMMON_PACKET_H
 
 #include "common/bytes.h"
+#include "common/fate.h"
 
 enum packet_type {
     PACKET_CONNECT,
@@ -27,8 +28,11 @@ enum { PACKET_BINS_MAX = 10, PACKET_PARSERS = 2, PACKET_OFFSET_MAX = 24 };
 
 struct packet_frames {
     uint32_t n;
+    struct fate fate;
     struct bytes *v[];
 };
+
+struct broadcast;
 
 struct packet {
     uint32_t refs;
@@ -40,6 +44,7 @@ struct packet {
     struct bytes *data; /* JSON text; NULL when the packet has no payload */
     struct packet_frames *encoded[PACKET_PARSERS];
     char offset[PACKET_OFFSET_MAX];
+    const struct broadcast *to; /* while it is being delivered */
     struct bytes *bins[];
 };
 

@@ -30,6 +30,16 @@ struct str str_trim(struct str s)
     return s;
 }
 
+bool str_pair(struct str s, struct str *name, struct str *value)
+{
+    const char *at = s.len ? memrchr(s.p, '=', s.len) : NULL;
+    if (!at)
+        return false;
+    *name = str_trim((struct str){s.p, (size_t)(at - s.p)});
+    *value = str_trim(str_from(s, (size_t)(at + 1 - s.p)));
+    return name->len > 0 && value->len > 0;
+}
+
 bool str_to_u64(struct str s, uint64_t max, uint64_t *out)
 {
     uint64_t n = 0;

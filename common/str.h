@@ -59,6 +59,10 @@ bool str_next(struct str *rest, char sep, struct str *part);
 /* Without spaces and tabs at both ends. */
 struct str str_trim(struct str s);
 
+/* "name=value" at its last '=', both trimmed; false when one of them is not
+ * there. */
+bool str_pair(struct str s, struct str *name, struct str *value);
+
 /* Decimal digits only, whole slice, at most `max`. */
 bool str_to_u64(struct str s, uint64_t max, uint64_t *out);
 

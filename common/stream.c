@@ -24,6 +24,7 @@ enum {
     ACCEPT_PAUSE_MS = 100,
     OUTPUTS_KEPT = 4096,
     RECENT = 64,
+    STREAM_RECORD = 16 * 1024, /* no TLS record is larger */
 };
 
 /* A stream that lingers has no owner any more: it writes what it has, sends
@@ -71,6 +72,7 @@ struct stream {
     uint8_t read_on_write : 1; /* reading waits until we can write */
     uint8_t write_on_read : 1; /* and the reverse; TLS handshakes only */
     uint8_t apart : 1;         /* counted apart: not a client */
+    uint8_t tell : 1;          /* the owner wants on_drain */
 };
 
 /* Where the streams come from that were accepted last: accept says it for
@@ -304,6 +306,7 @@ static void wait_to_write(struct stream *s, bool on_read)
     if (s->want_write && s->write_on_read == on_read)
         return;
     s->want_write = 1;
+    bytesq_hold(&s->out->q);
     s->write_on_read = on_read;
     update_interest(s);
 }
@@ -311,17 +314,18 @@ static void wait_to_write(struct stream *s, bool on_read)
 /* All is written. */
 static void written(struct stream *s)
 {
-    bool was_blocked = s->want_write;
+    bool tell = s->want_write || s->tell;
     if (s->out)
         output_put(s);
-    if (was_blocked) {
+    if (s->want_write) {
         s->want_write = s->write_on_read = 0;
         update_interest(s);
     }
     if (s->state == STREAM_LINGER) {
         s->io->bye(s->io);
         shutdown(s->fd, SHUT_WR);
-    } else if (was_blocked) {
+    } else if (tell) {
+        s->tell = 0;
         if (s->ops->on_drain)
             s->ops->on_drain(s, s->owner);
     }
@@ -575,6 +579,20 @@ void stream_send(struct stream *s, struct bytes *b)
     bytesq_push(&s->out->q, b);
 }
 
+void stream_push(struct stream *s)
+{
+    ssize_t w = 0;
+    if (s->state != STREAM_OPEN)
+        return;
+    while (!s->want_write && has_output(s) && w >= 0) {
+        w = write_some(s);
+        if (w >= 0)
+            was_sent(s, (size_t)w);
+        else if (errno == EAGAIN || errno == EINPROGRESS)
+            wait_to_write(s, errno == EINPROGRESS);
+    }
+}
+
 size_t stream_queued(const struct stream *s)
 {
     return s->out ? s->out->q.bytes : 0;
@@ -583,6 +601,20 @@ size_t stream_queued(const struct stream *s)
 bool stream_blocked(const struct stream *s)
 {
     return s->want_write;
+}
+
+void stream_tell(struct stream *s)
+{
+    s->tell = 1;
+}
+
+void stream_cut(struct stream *s)
+{
+    /* OpenSSL must be offered again what it was when the kernel refused, of
+     * which it may have encrypted a record's worth. */
+    size_t offered = s->want_write && stream_secure(s) ? STREAM_RECORD : 0;
+    if (has_output(s))
+        bytesq_cut(&s->out->q, offered);
 }
 
 void stream_pause(struct stream *s, bool paused)

@@ -27,7 +27,8 @@ struct stream_ops {
     void (*on_data)(struct stream *s, void *owner, struct str data);
     /* The peer closed its side (error 0) or the connection failed (errno). */
     void (*on_end)(struct stream *s, void *owner, int error);
-    /* The output queue ran empty after it had been refused. May be NULL. */
+    /* The output queue ran empty after it had been refused, or after
+     * stream_tell. May be NULL. */
     void (*on_drain)(struct stream *s, void *owner);
     /* stream_connect succeeded. NULL for accepted streams. */
     void (*on_connect)(struct stream *s, void *owner);
@@ -68,10 +69,17 @@ void stream_set_owner(struct stream *s, const struct stream_ops *ops,
 
 /* Queues bytes (takes its own reference); written at the end of the turn. */
 void stream_send(struct stream *s, struct bytes *b);
+/* Writes what the kernel takes now, without waiting for the end of the turn.
+ * Calls nobody: whatever comes of it is told then. */
+void stream_push(struct stream *s);
 /* Bytes queued and not yet taken by the kernel. */
 size_t stream_queued(const struct stream *s);
 /* The kernel has refused bytes and they still wait. */
 bool stream_blocked(const struct stream *s);
+/* Says so (on_drain) when the queue runs empty, even if nothing is refused. */
+void stream_tell(struct stream *s);
+/* Drops what is queued and has not begun to be written; entries stay whole. */
+void stream_cut(struct stream *s);
 /* Stops or goes on reading: back-pressure on the peer. The peer's leaving is
  * not noticed while reading is paused. */
 void stream_pause(struct stream *s, bool paused);

@@ -7,6 +7,8 @@
 #include "common/secret.h"
 #include "server/http/forwarded.h"
 #include "server/http/http_header.h"
+#include "server/io/fates.h"
+#include "server/io/rate.h"
 
 static const char *const adapters[] = {"auto", "memory", "redis", NULL};
 static const char *const parsers[] = {"text", "msgpack", NULL};
@@ -132,7 +134,7 @@ static const struct config_field fields[] = {
     LIVE_U32("limits.sessions", sessions, "200000", 1, 10000000,
              "open sessions; more handshakes get 503"),
     LIVE_U32("limits.handshakes_per_second", handshakes_per_second, "2000", 0,
-             1000000,
+             BUCKET_RATE_MAX,
              "more get 503, after a burst of a second's; 0 = no bound"),
     LIVE_U32("limits.half_open", half_open, "10000", 0, 10000000,
              "sessions that have not joined a namespace yet, and as many "
@@ -168,6 +170,39 @@ static const struct config_field fields[] = {
         "after SIGTERM: not ready, but taking clients until balancers notice"),
     LIVE_U32("drain.window_ms", drain_window_ms, "20000", 0, 3600000,
              "then: clients are closed one by one in this time; 0 = at once"),
+    ROW(CFG_LIST, "slow.policies", slow_policies, "", 0, 8192, NULL,
+        "event=policy: what becomes of it when its receiver does not keep up: "
+        "drop_oldest, drop_new, latest, disconnect; others: disconnect",
+        0),
+    U32("slow.queue_bytes", slow_queue_bytes, "250000", 1024, 1 << 30,
+        "waiting for one client before events are dropped"),
+    LIVE_U32(
+        "slow.total_bytes", slow_total_bytes, "256000000", 0, UINT32_MAX,
+        "waiting for all slow clients before the slowest are closed; 0 = no "
+        "bound"),
+    LIVE_U32("rate.connection_events", rate_connection_events, "200", 0,
+             BUCKET_RATE_MAX,
+             "events a second from one connection; 0 = any number"),
+    LIVE_U32("rate.connection_burst", rate_connection_burst, "1000", 1, 1000000,
+             "of these, at once after a pause"),
+    LIVE_U32("rate.address_events", rate_address_events, "10000", 0,
+             BUCKET_RATE_MAX,
+             "events a second from one address; 0 = any number"),
+    LIVE_U32("rate.address_burst", rate_address_burst, "50000", 1, 1000000,
+             "of these, at once after a pause"),
+    LIVE_U32(
+        "rate.room_events", rate_room_events, "1000", 0, BUCKET_RATE_MAX,
+        "events a second into one room, where the application asks; 0 = any "
+        "number"),
+    LIVE_U32("rate.room_burst", rate_room_burst, "5000", 1, 1000000,
+             "of these, at once after a pause"),
+    LIVE_LIST(
+        "rate.events", rate_events,
+        "event=per_second or event=per_second/burst, for each connection"),
+    LIVE_U32(
+        "rate.strikes", rate_strikes, "1000", 0, 1000000,
+        "refused events in ten seconds before a client is disconnected; 0 = "
+        "any number"),
     BOOL("recovery.enabled", recovery_enabled, "false",
          "clients that lost their connection may take up where they were"),
     U32("recovery.max_disconnection_ms", max_disconnection_ms, "120000", 50,
@@ -241,6 +276,38 @@ static int check_relay(const struct settings *s, char err[CONFIG_ERR_MAX])
     return 0;
 }
 
+static int check_policies(const struct settings *s, char err[CONFIG_ERR_MAX])
+{
+    struct fates fates;
+    struct str bad;
+    int rc = fates_init(&fates, str_of(s->slow_policies), &bad);
+    fates_fini(&fates);
+    if (rc < 0)
+        snprintf(err, CONFIG_ERR_MAX,
+                 "slow.policies: \"%.*s\" is none, or one too many; an item is "
+                 "event=policy, as typing=latest is",
+                 STR_ARG(bad));
+    return rc;
+}
+
+static int check_rates(const struct settings *s, char err[CONFIG_ERR_MAX])
+{
+    struct rates rates;
+    struct str bad;
+    int rc = rates_init(&rates, s, &bad);
+    rates_fini(&rates);
+    if (rc < 0 && str_starts(bad, STR("rate.")))
+        snprintf(err, CONFIG_ERR_MAX,
+                 "%.*s is more than two hours bring at that rate",
+                 STR_ARG(bad));
+    else if (rc < 0)
+        snprintf(err, CONFIG_ERR_MAX,
+                 "rate.events: \"%.*s\" is no rate; an item is "
+                 "event=per_second/burst, as login=0.5/5 is",
+                 STR_ARG(bad));
+    return rc;
+}
+
 static int check_sizes(const struct settings *s, char err[CONFIG_ERR_MAX])
 {
     if (s->recovery_enabled && s->recovery_missed_bytes > s->output_queue_bytes)
@@ -307,5 +374,8 @@ int settings_check(const struct settings *s, char err[CONFIG_ERR_MAX])
     int rc = check_proxies(s, err);
     if (rc == 0)
         rc = check_relay(s, err);
+    rc = check_policies(s, err);
+    if (rc == 0)
+        rc = check_rates(s, err);
     return rc < 0 ? rc : check_sizes(s, err);
 }

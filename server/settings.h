@@ -74,6 +74,19 @@ struct settings {
     uint32_t drain_notice_ms;
     uint32_t drain_window_ms;
 
+    char *slow_policies;
+    uint32_t slow_queue_bytes;
+    uint32_t slow_total_bytes;
+
+    uint32_t rate_connection_events;
+    uint32_t rate_connection_burst;
+    uint32_t rate_address_events;
+    uint32_t rate_address_burst;
+    uint32_t rate_room_events;
+    uint32_t rate_room_burst;
+    char *rate_events;
+    uint32_t rate_strikes;
+
     bool recovery_enabled;
     uint32_t max_disconnection_ms;
     bool recovery_skip_middlewares;

@@ -336,6 +336,13 @@ SIO_API struct sio_ack *sio_ack_take(struct sio_event *e);
 SIO_API int sio_ack_send(struct sio_ack *ack, const char *format, ...);
 SIO_API void sio_ack_drop(struct sio_ack *ack);
 
+/* For a handler whose event goes into a room: whether rate.room_events of all
+ * clients of this server leave room for it. When not, the event has been
+ * acknowledged with {error: "rate_limited", retry_after_ms}, as one that came
+ * too fast for its client is before any handler is called. Always true for the
+ * events of other servers. */
+SIO_API bool sio_allow_room(struct sio_event *e, struct sio_str room);
+
 /* ---- sending -------------------------------------------------------------
  *
  * `format` describes the arguments as JSON with letters for what is passed:

@@ -2,7 +2,7 @@
 #include "server/admin/pages.h"
 #include "server/engine/slow.h"
 
-enum { MOST_BY_DEFAULT = 20 };
+enum { MOST_BY_DEFAULT = 20, MOST = 100 };
 
 static void add(void *arg, const struct engine_slow *s)
 {
@@ -20,10 +20,9 @@ static void add(void *arg, const struct engine_slow *s)
 unsigned page_slow(struct sio_server *srv, struct http_request *r,
                    struct buf *out)
 {
-    uint32_t n = page_number(r, MOST_BY_DEFAULT, ENGINE_SLOWEST_MAX);
+    uint32_t n = page_number(r, MOST_BY_DEFAULT, MOST);
     if (n == 0) {
-        buf_fmt(out, "n is no number from 1 to %u\n",
-                (unsigned)ENGINE_SLOWEST_MAX);
+        buf_fmt(out, "n is no number from 1 to %u\n", (unsigned)MOST);
         return 400;
     }
     buf_add(out, STR("{\"slow\":["));

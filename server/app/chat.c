@@ -148,8 +148,9 @@ static struct chat *chat_of(const struct sio_namespace *ns)
 
 /* ---- what clients send -------------------------------------------------- */
 
-static const char *on_room_message(struct sio_socket *s, struct sio_value v)
+static const char *on_room_message(struct sio_socket *s, struct sio_event *e)
 {
+    struct sio_value v = sio_arg(e, 0);
     struct sio_value text = sio_get(v, "message"), id = sio_get(v, "id");
     struct sio_str room, name = name_of(s);
     const char *error = get_joined_room(s, sio_get(v, "room"), &room);
@@ -157,6 +158,8 @@ static const char *on_room_message(struct sio_socket *s, struct sio_value v)
         return error;
     if (!is_text(text, 0, TEXT_BYTES))
         return BAD_TEXT;
+    if (!sio_allow_room(e, room))
+        return NULL; /* it has its answer */
     struct sio_broadcast b = sio_all(sio_namespace_of(s));
     sio_to(&b, room);
     /* the format decides how many of the values are read */
@@ -177,7 +180,7 @@ static const char *on_chat_message(struct sio_socket *s, struct sio_event *e)
 {
     struct sio_value v = sio_arg(e, 0);
     if (sio_type(v) == SIO_OBJECT)
-        return on_room_message(s, v);
+        return on_room_message(s, e);
     if (!is_text(v, 0, TEXT_BYTES))
         return BAD_TEXT;
     struct sio_broadcast all = sio_all(sio_namespace_of(s));
@@ -303,6 +306,8 @@ static const char *pass_on(struct sio_socket *s, struct sio_event *e,
     const char *error = get_joined_room(s, sio_get(v, "room"), &room);
     if (error)
         return error;
+    if (!sio_allow_room(e, room))
+        return NULL;
     sio_to(&others, room);
     sio_volatile(&others); /* the next keystroke says it again */
     return sent(sio_broadcast(&others, event,

@@ -70,6 +70,7 @@ struct engine *engine_new(struct loop *l, const struct engine_settings *s,
     list_init(&e->waiting);
     map_init_dense(&e->sessions, session_key);
     heads_init(&e->heads);
+    slow_init(e);
     heartbeats_init(&e->beats, l, s->ping_interval_ms, s->ping_timeout_ms);
     return e;
 }
@@ -128,6 +129,8 @@ const struct http_request *engine_upload(const struct engine *e)
 
 void engine_metrics(const struct engine *e)
 {
+    metrics_set(M_SLOW_BEHIND, e->slow.n);
+    metrics_set(M_HELD_BYTES, bytes_held() + e->slow.bytes);
     metrics_set(M_SESSIONS_WEBSOCKET, e->n_websocket);
     metrics_set(M_SESSIONS_POLLING, e->sessions.count - e->n_websocket);
     struct engine_load load = engine_load(e);

@@ -25,6 +25,9 @@ struct engine_settings {
     uint32_t fragments_per_message;
     uint32_t output_queue_bytes;
     uint32_t slow_consumer_ms;
+    uint32_t lag_bytes;    /* of one client, before packets are dropped */
+    uint32_t fate_classes; /* of fates that drop packets */
+    uint32_t total_bytes;  /* of all clients together; 0 = no bound */
     uint32_t max_sessions;
     uint32_t max_half_open;         /* 0: no bound of its own */
     uint32_t handshakes_per_second; /* 0: as many as come */
@@ -55,10 +58,11 @@ struct engine {
     struct list waiting; /* admissions with a request */
     uint32_t n_waiting;
     struct heartbeats beats;
+    struct slow_list slow;
     struct map heads; /* what first requests have in common */
     uint32_t n_websocket;
     uint32_t n_unestablished;    /* sessions whose owner has not let them in */
-    struct bucket handshakes;    /* what the rate leaves */
+    uint32_t handshakes;         /* bucket of their rate */
     struct http_request *upload; /* engine_upload */
     struct elsewhere *elsewhere; /* NULL: all sessions there are are here */
     bool closing;

@@ -37,12 +37,16 @@ enum gate gate_look(const struct engine *e)
 
 enum gate gate_enter(struct engine *e)
 {
-    uint32_t rate = e->settings.handshakes_per_second;
+    uint32_t per_second = e->settings.handshakes_per_second;
+    uint32_t now = bucket_time(loop_now(e->loop));
+    struct bucket_rate rate;
     enum gate g = gate_look(e);
-    if (g == GATE_OPEN && rate &&
-        !bucket_take(&e->handshakes, loop_now(e->loop), rate))
+    if (g != GATE_OPEN || !bucket_rate(&rate, per_second, per_second))
+        return g;
+    if (bucket_wait(&rate, e->handshakes, now))
         return GATE_RATE;
-    return g;
+    bucket_take(&rate, &e->handshakes, now);
+    return GATE_OPEN;
 }
 
 void gate_refuse(struct engine *e, struct http_request *r, enum gate why)

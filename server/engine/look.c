@@ -1,13 +1,9 @@
 #include "server/engine/look.h"
 
-static size_t queued(const struct session *s)
-{
-    return s->ws ? websocket_queued(s->ws) : session_kept(s);
-}
-
 static bool is_slow(const struct session *s)
 {
-    return s->extra && timer_running(&s->extra->slow);
+    return s->extra && s->extra->slow &&
+           timer_running(&s->extra->slow->deadline);
 }
 
 struct session_view session_look(const struct session *s)
@@ -15,7 +11,7 @@ struct session_view session_look(const struct session *s)
     const struct engine_settings *set = &s->engine->settings;
     int32_t left = (int32_t)(s->due_ms - (uint32_t)loop_now(s->engine->loop));
     struct session_view v = {
-        .queued_bytes = queued(s),
+        .queued_bytes = session_queued(s),
         .slow = is_slow(s),
         .closing = s->state == SESSION_CLOSING,
         .upgrading = s->extra && s->extra->upgrade,
@@ -63,7 +59,7 @@ struct session *engine_find(const struct engine *e, struct str sid)
 static bool add_load(const struct map_node *n, void *arg)
 {
     struct engine_load *load = arg;
-    load->queued_bytes += queued(session_at(n));
+    load->queued_bytes += session_queued(session_at(n));
     load->slow += is_slow(session_at(n));
     return true;
 }

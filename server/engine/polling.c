@@ -120,8 +120,17 @@ bool polling_keep(struct session *s, struct bytes *frame)
 {
     struct session_extra *x = session_extra(s);
     bytesq_push(&x->out, frame);
+    if (!x->get)
+        bytesq_hold(&x->out);
     s->octets |= frame->binary;
     return x->get != NULL;
+}
+
+void polling_forget(struct session *s)
+{
+    if (s->extra)
+        bytesq_fini(&s->extra->out);
+    s->octets = false;
 }
 
 void polling_flush(struct session *s)

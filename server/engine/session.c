@@ -11,8 +11,6 @@
 #include "server/engine/engine.h"
 #include "server/engine/heartbeat.h"
 
-enum { SLOW_LOGS_PER_MINUTE = 30 };
-
 static const char *const reason_text[] = {
     [REASON_TRANSPORT_CLOSE] = "transport close",
     [REASON_TRANSPORT_ERROR] = "transport error",
@@ -90,8 +88,6 @@ void session_send_text(struct session *s, const char *packet)
 
 /* ---- the end ------------------------------------------------------------- */
 
-static void on_slow(struct timer *t);
-
 struct session_extra *session_extra(struct session *s)
 {
     struct session_extra *x = s->extra;
@@ -100,7 +96,6 @@ struct session_extra *session_extra(struct session *s)
     x = s->extra = slab_alloc(sizeof(*x));
     x->session = s;
     bytesq_init(&x->out);
-    timer_init(&x->slow, on_slow);
     return x;
 }
 
@@ -114,14 +109,8 @@ void session_settle(struct session *s)
 {
     const struct session_extra *x = s->extra;
     if (x && !x->get && !x->post && bytesq_empty(&x->out) && !x->upgrade &&
-        !timer_running(&x->slow))
+        !x->slow)
         extra_free(s);
-}
-
-static void slow_end(struct session *s)
-{
-    if (s->extra)
-        timer_stop(&s->extra->slow);
 }
 
 static size_t size_with(const struct engine *e, size_t sid_len,
@@ -152,7 +141,7 @@ static void forget(struct session *s)
 {
     set_state(s, SESSION_CLOSED);
     heartbeat_stop(s);
-    slow_end(s);
+    slow_forget(s);
     upgrade_cancel(s);
     session_establish(s);
     map_remove(&s->engine->sessions, &s->by_sid);
@@ -169,11 +158,12 @@ static void tell_owner(struct session *s, enum session_reason why)
         s->engine->ops->on_close(session_owner(s), why);
 }
 
-static void close_transport(struct session *s)
+static void close_transport(struct session *s, unsigned code,
+                            const char *reason)
 {
     polling_drop_post(s); /* one may be left of before an upgrade */
     if (s->ws) {
-        websocket_close(s->ws, 0);
+        websocket_close_because(s->ws, code, reason);
         s->ws = NULL;
         s->engine->n_websocket--;
         return;
@@ -183,37 +173,60 @@ static void close_transport(struct session *s)
 
 void session_end(struct session *s, enum session_reason why)
 {
+    session_end_because(s, why, 0, "");
+}
+
+void session_end_because(struct session *s, enum session_reason why,
+                         unsigned code, const char *reason)
+{
     if (s->state == SESSION_CLOSED)
         return;
     bool told = s->state == SESSION_CLOSING;
+    /* Who does not answer will not read either. */
+    if (s->ws && why == REASON_PING_TIMEOUT)
+        websocket_cut(s->ws);
+    else if (s->ws)
+        slow_release(s);
     forget(s);
-    close_transport(s);
+    close_transport(s, code, reason);
     if (!told)
         tell_owner(s, why);
 }
 
-void session_leave(struct session *s, enum session_reason why)
+static void leave(struct session *s, enum session_reason why, unsigned code,
+                  const char *reason)
 {
     if (s->state != SESSION_OPEN)
         return;
+    slow_release(s);
     if (!s->ws)
         polling_flush(s);
     if (s->ws || session_get(s)) {
-        session_end(s, why);
+        session_end_because(s, why, code, reason);
         return;
     }
     /* Polling with no GET here: the next one gets what is queued, the one after
      * it the close packet. A client that is about to upgrade sends no GET any
      * more, so the upgrade may complete and takes what is queued. */
     set_state(s, SESSION_CLOSING);
-    slow_end(s);
+    slow_stop(s);
     heartbeat_wait(s, BEAT_CLOSE);
     tell_owner(s, why);
 }
 
+void session_leave(struct session *s, enum session_reason why)
+{
+    leave(s, why, 0, "");
+}
+
 void session_close(struct session *s)
 {
-    session_leave(s, REASON_FORCED_CLOSE);
+    leave(s, REASON_FORCED_CLOSE, 0, "");
+}
+
+void session_close_because(struct session *s, unsigned code, const char *reason)
+{
+    leave(s, REASON_FORCED_CLOSE, code, reason);
 }
 
 void session_establish(struct session *s)
@@ -310,69 +323,26 @@ static void ws_closed(void *owner, struct websocket_end end)
 
 /* ---- sending ------------------------------------------------------------- */
 
-static size_t queued(const struct session *s)
+static size_t transport_queued(const struct session *s)
 {
     return s->ws ? websocket_queued(s->ws) : session_kept(s);
 }
 
-/* The head of the id is enough to find it, and not enough to take it over: the
- * node's tag and some of what is random. */
-static void end_slow(struct session *s)
+size_t session_queued(const struct session *s)
 {
-    static struct log_gate gate;
-    struct loop *l = s->engine->loop;
-    metrics_add(M_SLOW_CONSUMER, 1);
-    session_note(s, J_SLOW_CLOSED, (uint32_t)queued(s));
-    if (log_allow(&gate, loop_now(l), SLOW_LOGS_PER_MINUTE))
-        log_info("slow_consumer", "sid=%.10s transport=%s queued_bytes=%zu",
-                 text_of(s), session_transport(s), queued(s));
-    session_end(s, REASON_TRANSPORT_ERROR);
-}
-
-static void on_slow(struct timer *t)
-{
-    end_slow(container_of(t, struct session_extra, slow)->session);
-}
-
-static bool is_slow(const struct session *s)
-{
-    return s->extra && timer_running(&s->extra->slow);
+    size_t waiting = s->extra && s->extra->slow ? s->extra->slow->bytes : 0;
+    return waiting + transport_queued(s);
 }
 
 void session_caught_up(struct session *s)
 {
-    if (is_slow(s))
-        session_note(s, J_CAUGHT_UP, (uint32_t)queued(s));
-    if (is_slow(s) && s->ws)
-        websocket_pause(s->ws, false);
-    slow_end(s);
+    slow_caught_up(s);
     session_settle(s);
 }
-
-static void run_later(struct session *s);
 
 static void ws_drained(void *owner)
 {
     session_caught_up(owner);
-}
-
-/* The queue is over its limit: no more reading, a deadline; at twice the limit
- * there is no more queueing either. Closing waits for the end of the turn,
- * since this may be the middle of a broadcast. */
-static void over_limit(struct session *s)
-{
-    const struct engine_settings *set = &s->engine->settings;
-    if (queued(s) > 2 * (size_t)set->output_queue_bytes) {
-        s->overrun = true;
-        run_later(s);
-        return;
-    }
-    if (is_slow(s))
-        return;
-    session_note(s, J_SLOW, (uint32_t)queued(s));
-    loop_timer(s->engine->loop, &session_extra(s)->slow, set->slow_consumer_ms);
-    if (s->ws)
-        websocket_pause(s->ws, true);
 }
 
 static void session_task(void *arg)
@@ -382,13 +352,13 @@ static void session_task(void *arg)
     if (s->state == SESSION_CLOSED)
         return;
     if (s->overrun)
-        end_slow(s);
+        slow_overrun(s);
     else if (!s->ws)
         polling_flush(s);
 }
 
 /* At the end of the turn. */
-static void run_later(struct session *s)
+void session_run_later(struct session *s)
 {
     if (!s->dirty)
         loop_call(s->engine->loop, session_task, s);
@@ -397,7 +367,7 @@ static void run_later(struct session *s)
 
 bool session_writable(const struct session *s)
 {
-    if (s->state != SESSION_OPEN)
+    if (s->state != SESSION_OPEN || s->lagging)
         return false;
     return s->ws ? !websocket_blocked(s->ws)
                  : session_get(s) && bytesq_empty(&s->extra->out);
@@ -452,18 +422,63 @@ static void transmit(struct session *s, struct bytes *frame)
         websocket_send(s->ws, frame);
 }
 
-void session_send(struct session *s, struct bytes *frame)
+static inline void put(struct session *s, struct bytes *frame)
 {
-    if (s->state != SESSION_OPEN || s->overrun) {
-        metrics_add(M_DROP_CLOSED, 1);
-        return;
-    }
     if (s->ws)
         transmit(s, frame);
     else if (polling_keep(s, frame))
-        run_later(s);
-    if (queued(s) > s->engine->settings.output_queue_bytes)
-        over_limit(s);
+        session_run_later(s);
+}
+
+void session_put(struct session *s, struct bytes *frame)
+{
+    put(s, frame);
+}
+
+/* What is sent waits until the client catches up, or it is too late. */
+__attribute__((noinline)) static void send_late(struct session *s,
+                                                struct bytes *const *frames,
+                                                uint32_t n,
+                                                const struct fate *fate)
+{
+    if (s->state != SESSION_OPEN || s->overrun)
+        metrics_add(M_DROP_CLOSED, 1);
+    else
+        slow_put(s, frames, n, fate);
+}
+
+static inline bool is_late(const struct session *s)
+{
+    return s->state != SESSION_OPEN || s->overrun || s->lagging;
+}
+
+static inline void send_now(struct session *s, struct bytes *frame)
+{
+    put(s, frame);
+    if (transport_queued(s) > s->engine->slow.mark)
+        slow_check(s);
+}
+
+void session_send(struct session *s, struct bytes *frame)
+{
+    static const struct fate keep;
+    if (is_late(s))
+        send_late(s, &frame, 1, &keep);
+    else
+        send_now(s, frame);
+}
+
+void session_send_packet(struct session *s, struct bytes *const *frames,
+                         uint32_t n, const struct fate *fate)
+{
+    if (is_late(s)) {
+        send_late(s, frames, n, fate);
+        return;
+    }
+    if (n > 0)
+        send_now(s, frames[0]);
+    for (uint32_t i = 1; i < n; i++)
+        session_send(s, frames[i]);
 }
 
 /* ---- beginning ----------------------------------------------------------- */
@@ -490,14 +505,14 @@ void session_attach(struct session *s, struct websocket *ws)
     s->ws = ws;
     s->engine->n_websocket++;
     websocket_set_owner(ws, &s->engine->ws_ops, s);
-    session_caught_up(s);
     leave_polling(s);
+    session_caught_up(s);
     if (s->state == SESSION_CLOSING) {
         session_end(s, REASON_FORCED_CLOSE);
         return;
     }
-    if (queued(s) > s->engine->settings.output_queue_bytes)
-        over_limit(s);
+    if (session_queued(s) > s->engine->slow.mark)
+        slow_check(s);
     /* A pong that was due on the old transport may come on the new one. */
     if (s->pong_due)
         heartbeat_wait(s, BEAT_PONG);

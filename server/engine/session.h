@@ -6,8 +6,7 @@
  *
  * A polling session has at most one parked GET and one POST; the heartbeat and
  * the upgrade to a WebSocket follow protocol A.8 and A.10. What cannot be sent
- * at once is queued, bounded: past output_queue_bytes reading stops; a client
- * that stays there for slow_consumer_ms, or doubles it, is closed. */
+ * at once is queued, bounded: slow.h. */
 #ifndef CONFAB_SERVER_ENGINE_SESSION_H
 #define CONFAB_SERVER_ENGINE_SESSION_H
 
@@ -15,6 +14,7 @@
 #include "common/journal.h"
 #include "common/map.h"
 #include "server/engine/head.h"
+#include "server/engine/slow.h"
 #include "server/http/websocket.h"
 
 struct engine;
@@ -54,7 +54,7 @@ struct session_extra {
     struct http_request *get, *post;
     struct bytesq out;       /* polling: what waits for a GET */
     struct upgrade *upgrade; /* a WebSocket on its way to take over */
-    struct timer slow;       /* runs while the client does not keep up */
+    struct slow *slow;       /* while the client does not keep up */
 };
 
 /* Visible to the engine folder; others use the functions. */
@@ -70,7 +70,9 @@ struct session {
     uint8_t state;
     uint8_t sid_len, address_len;
     bool pong_due : 1, extended : 1; /* this wait was extended already */
-    bool b64 : 1, overrun : 1;
+    bool overrun : 1;
+    bool lagging : 1; /* what is sent waits in extra->slow */
+    bool b64 : 1;
     bool old : 1;         /* of protocol 3 */
     bool jsonp : 1;       /* polls with scripts */
     bool octets : 1;      /* polling: something in `out` is binary */
@@ -87,6 +89,9 @@ struct session *session_new(struct engine *e, struct str sid,
 
 /* Queues one frame. */
 void session_send(struct session *s, struct bytes *frame);
+/* Queues a packet's frames, all or, if its fate wants that, none. */
+void session_send_packet(struct session *s, struct bytes *const *frames,
+                         uint32_t n, const struct fate *fate);
 /* Whether it could go out without waiting for the client: what volatile asks.
  */
 bool session_writable(const struct session *s);
@@ -95,6 +100,9 @@ bool session_writable(const struct session *s);
 void session_close(struct session *s);
 /* The same for another reason. */
 void session_leave(struct session *s, enum session_reason why);
+/* The same with a code and a reason for the close frame of a WebSocket. */
+void session_close_because(struct session *s, unsigned code,
+                           const char *reason);
 /* The client has got where it wanted: the session is half open no more. */
 void session_establish(struct session *s);
 /* Ends it now, for `why`. */
@@ -141,7 +149,16 @@ static inline size_t session_kept(const struct session *s)
 {
     return s->extra ? s->extra->out.bytes : 0;
 }
-/* The client keeps up again. */
+/* All that is queued, wherever. */
+size_t session_queued(const struct session *s);
+/* To the transport, whatever is queued there. */
+void session_put(struct session *s, struct bytes *frame);
+/* Looks after it at the end of the turn. */
+void session_run_later(struct session *s);
+/* As session_close_because: ends it now. */
+void session_end_because(struct session *s, enum session_reason why,
+                         unsigned code, const char *reason);
+/* What was queued on the transport is gone. */
 void session_caught_up(struct session *s);
 
 const struct eio_coding *session_coding(const struct session *s);
@@ -162,6 +179,8 @@ void polling_request(struct session *s, struct http_request *r);
 void polling_flush(struct session *s);
 /* Keeps a frame until there is a GET; true when there is one. */
 bool polling_keep(struct session *s, struct bytes *frame);
+/* Drops what waits for one. */
+void polling_forget(struct session *s);
 /* Answers the parked GET, if any, with one packet, which is a digit. */
 void polling_release(struct session *s, char packet);
 void polling_drop_post(struct session *s);

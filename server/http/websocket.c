@@ -155,8 +155,17 @@ static void close_with(struct websocket *ws, struct str payload)
 
 void websocket_close(struct websocket *ws, unsigned code)
 {
-    char payload[2] = {(char)(code >> 8), (char)(code & 0xff)};
-    close_with(ws, (struct str){payload, code ? 2 : 0});
+    websocket_close_because(ws, code, "");
+}
+
+void websocket_close_because(struct websocket *ws, unsigned code,
+                             const char *reason)
+{
+    char payload[CONTROL_MAX] = {(char)(code >> 8), (char)(code & 0xff)};
+    size_t len = strlen(reason);
+    assert(len <= CONTROL_MAX - 2);
+    memcpy(payload + 2, reason, len);
+    close_with(ws, (struct str){payload, code ? 2 + len : 0});
 }
 
 void websocket_abort(struct websocket *ws)
@@ -238,6 +247,12 @@ void websocket_send(struct websocket *ws, struct bytes *frame)
         stream_send(ws->stream, ws->window_bits ? frame_for(ws, frame) : frame);
 }
 
+void websocket_push(struct websocket *ws)
+{
+    if (!ws->closed)
+        stream_push(ws->stream);
+}
+
 size_t websocket_queued(const struct websocket *ws)
 {
     return ws->closed ? 0 : stream_queued(ws->stream);
@@ -246,6 +261,18 @@ size_t websocket_queued(const struct websocket *ws)
 bool websocket_blocked(const struct websocket *ws)
 {
     return !ws->closed && stream_blocked(ws->stream);
+}
+
+void websocket_tell(struct websocket *ws)
+{
+    if (!ws->closed)
+        stream_tell(ws->stream);
+}
+
+void websocket_cut(struct websocket *ws)
+{
+    if (!ws->closed)
+        stream_cut(ws->stream);
 }
 
 void websocket_pause(struct websocket *ws, bool paused)

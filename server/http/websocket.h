@@ -37,7 +37,8 @@ struct websocket_ops {
     /* A whole message; borrowed. */
     void (*on_message)(void *owner, struct str data, bool binary);
     void (*on_close)(void *owner, struct websocket_end end);
-    /* What was queued has all been written, after the kernel had refused. */
+    /* What was queued has all been written, after the kernel had refused or
+     * websocket_tell was called. */
     void (*on_drain)(void *owner);
 };
 
@@ -62,15 +63,24 @@ struct bytes *ws_frame_new(size_t len, bool binary, char **body);
 
 /* Queues a frame; takes its own reference. */
 void websocket_send(struct websocket *ws, struct bytes *frame);
+/* Writes now what the kernel takes, calling nobody. */
+void websocket_push(struct websocket *ws);
 /* Bytes queued and not yet taken by the kernel. */
 size_t websocket_queued(const struct websocket *ws);
 /* The kernel refused bytes and they still wait. */
 bool websocket_blocked(const struct websocket *ws);
 /* Stops or goes on reading. */
 void websocket_pause(struct websocket *ws, bool paused);
+/* on_drain is called the next time the queue runs empty, refused or not. */
+void websocket_tell(struct websocket *ws);
+/* Drops the queued frames that have not begun to be written. */
+void websocket_cut(struct websocket *ws);
 /* Sends a close frame (no body when `code` is 0) behind what is queued, and
  * closes. */
 void websocket_close(struct websocket *ws, unsigned code);
+/* The same with a reason of at most 123 bytes. */
+void websocket_close_because(struct websocket *ws, unsigned code,
+                             const char *reason);
 /* Ends the connection at once, without a close frame. */
 void websocket_abort(struct websocket *ws);
 

@@ -41,7 +41,8 @@ struct client_extra *client_extra(struct client *c)
 void client_settle(struct client *c)
 {
     struct client_extra *x = c->extra;
-    if (!x || timer_running(&x->connect) || x->address || x->partial)
+    if (!x || timer_running(&x->connect) || x->address || x->partial ||
+        rate_remembers(c))
         return;
     c->extra = NULL;
     mem_free(x);
@@ -124,11 +125,14 @@ static struct sio_socket *find_socket(const struct client *c, struct str nsp)
 void client_send(struct client *c, const struct parser_out *p)
 {
     struct bytes *frames[OUTBOUND_FRAMES_MAX];
-    size_t n = outbound_encode(client_server(c)->parser, p, frames);
-    for (size_t i = 0; i < n; i++) {
-        session_send(client_session(c), frames[i]);
+    struct sio_server *srv = client_server(c);
+    uint32_t n = (uint32_t)outbound_encode(srv->parser, p, frames);
+    struct fate fate = {0};
+    if (srv->fates.n)
+        fate = fates_find(&srv->fates, p, NULL);
+    session_send_packet(session_around(c), frames, n, &fate);
+    for (uint32_t i = 0; i < n; i++)
         bytes_unref(frames[i]);
-    }
 }
 
 bool client_is_old(struct client *c)
@@ -436,7 +440,7 @@ void client_new(void *server, struct session *s)
                client_server(c)->settings.connect_timeout_ms);
 }
 
-void client_disconnect_all(struct client *c)
+void client_disconnect_all(struct client *c, unsigned code, const char *reason)
 {
     while (c->sockets) {
         struct sio_socket *s = c->sockets;
@@ -445,5 +449,5 @@ void client_disconnect_all(struct client *c)
         socket_gone(s, "server namespace disconnect");
     }
     if (client_session(c))
-        session_close(client_session(c));
+        session_close_because(client_session(c), code, reason);
 }

@@ -20,6 +20,7 @@ struct client_extra {
     struct timer connect;  /* until the first namespace is joined */
     struct bytes *address; /* as proxies say, with a NUL; NULL: the peer's */
     struct client_partial *partial;
+    uint32_t strikes; /* bucket of events refused: rate.h */
 };
 
 #define CLIENT_TIME_MAX (((uint64_t)1 << 48) - 1) /* in some thousand years */
@@ -29,9 +30,11 @@ struct client {
     struct sio_socket *sockets; /* in order of CONNECT, linked by next_socket */
     struct client_extra *extra; /* NULL: none of it */
     uint64_t issued_ms : 48;    /* when it began, since the epoch */
-    bool secure : 1;            /* a proxy says so */
-    bool forced : 1;            /* we close it for a state error */
-    bool ended : 1;             /* its session has */
+    uint64_t unpaid : 8;  /* events its address has not paid for: rate.h */
+    bool secure : 1;      /* a proxy says so */
+    bool forced : 1;      /* we close it for a state error */
+    bool ended : 1;       /* its session has */
+    uint32_t events_full; /* bucket of events: rate.h */
 };
 
 /* NULL once it has ended. */
@@ -53,8 +56,9 @@ extern const struct session_ops client_ops;
 void client_send(struct client *c, const struct parser_out *p);
 /* Of protocol 3; false once its session has ended. */
 bool client_is_old(struct client *c);
-/* Sends DISCONNECT for every socket and closes the connection. */
-void client_disconnect_all(struct client *c);
+/* Sends DISCONNECT for every socket and closes the connection, a WebSocket with
+ * this code, or 0, and reason. */
+void client_disconnect_all(struct client *c, unsigned code, const char *reason);
 /* A socket has been admitted: the connection may stay. */
 void client_joined(struct client *c);
 void client_add(struct client *c, struct sio_socket *s);

@@ -27,7 +27,8 @@ size_t outbound_encode(const struct parser_ops *parser,
 }
 
 const struct packet_frames *outbound_make(struct packet *p,
-                                          const struct parser_ops *parser)
+                                          const struct parser_ops *parser,
+                                          const struct fates *fates)
 {
     struct parser_out out = {.type = (enum packet_type)p->type,
                              .ack = p->ack,
@@ -40,6 +41,7 @@ const struct packet_frames *outbound_make(struct packet *p,
     size_t n = outbound_encode(parser, &out, frames);
     struct packet_frames *f = mem_alloc(sizeof(*f) + n * sizeof(f->v[0]));
     f->n = (uint32_t)n;
+    f->fate = fate_of(fates, &out, p->to);
     memcpy(f->v, frames, n * sizeof(f->v[0]));
     p->encoded[parser->kind] = f;
     return f;

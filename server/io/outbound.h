@@ -3,6 +3,7 @@
 #ifndef CONFAB_SERVER_IO_OUTBOUND_H
 #define CONFAB_SERVER_IO_OUTBOUND_H
 
+#include "server/io/fates.h"
 #include "server/io/parser.h"
 
 enum { OUTBOUND_FRAMES_MAX = 1 + PACKET_BINS_MAX };
@@ -12,15 +13,17 @@ enum { OUTBOUND_FRAMES_MAX = 1 + PACKET_BINS_MAX };
 size_t outbound_encode(const struct parser_ops *parser,
                        const struct parser_out *p,
                        struct bytes *frames[OUTBOUND_FRAMES_MAX]);
-/* Those of a shared one, when it has none yet. */
+/* Those of a shared one, when it has none yet, with their fate. */
 const struct packet_frames *outbound_make(struct packet *p,
-                                          const struct parser_ops *parser);
+                                          const struct parser_ops *parser,
+                                          const struct fates *fates);
 /* Those of a shared one. */
 static inline const struct packet_frames *
-outbound_frames(struct packet *p, const struct parser_ops *parser)
+outbound_frames(struct packet *p, const struct parser_ops *parser,
+                const struct fates *fates)
 {
     const struct packet_frames *f = p->encoded[parser->kind];
-    return f ? f : outbound_make(p, parser);
+    return f ? f : outbound_make(p, parser, fates);
 }
 
 #endif

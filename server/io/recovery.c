@@ -90,9 +90,10 @@ void recovery_attach(struct sio_socket *s, struct recovery_session *wanted)
 
 static void send_frames(struct sio_socket *s, struct packet *p)
 {
-    const struct packet_frames *f = outbound_frames(p, s->ns->server->parser);
-    for (uint32_t i = 0; i < f->n; i++)
-        session_send(client_session(s->client), f->v[i]);
+    const struct sio_server *srv = s->ns->server;
+    const struct packet_frames *f =
+        outbound_frames(p, srv->parser, &srv->fates);
+    session_send_packet(client_session(s->client), f->v, f->n, &f->fate);
     metrics_add(M_DELIVERIES, 1);
 }
 

@@ -46,13 +46,14 @@ static void tell_others(struct sio_server *srv)
 {
     const struct settings *s = &srv->settings;
     struct http_limits limits = server_http_limits(s);
-    struct engine_settings engine = server_engine_settings(s);
+    struct engine_settings engine = server_engine_settings(srv);
     log_set_level((enum log_level)s->log_level);
     log_set_json(s->log_format == SETTINGS_LOG_JSON);
     http_server_limit(srv->http, &limits);
     engine_configure(srv->engine, &engine);
     server_trust_proxies(srv);
     server_limit_parser(srv);
+    server_limit_rates(srv);
 }
 
 /* Whether `next` may follow: what cannot change is left out of the question. */

@@ -309,8 +309,17 @@ void server_limit_parser(struct sio_server *srv)
     };
 }
 
-struct engine_settings server_engine_settings(const struct settings *s)
+void server_limit_rates(struct sio_server *srv)
 {
+    struct str bad;
+    rates_fini(&srv->rates);
+    int rc = rates_init(&srv->rates, &srv->settings, &bad);
+    assert(rc == 0); /* settings_check */
+}
+
+struct engine_settings server_engine_settings(const struct sio_server *srv)
+{
+    const struct settings *s = &srv->settings;
     return (struct engine_settings){
         .ping_interval_ms = s->ping_interval_ms,
         .ping_timeout_ms = s->ping_timeout_ms,
@@ -319,6 +328,11 @@ struct engine_settings server_engine_settings(const struct settings *s)
         .fragments_per_message = s->fragments_per_message,
         .output_queue_bytes = s->output_queue_bytes,
         .slow_consumer_ms = s->slow_consumer_ms,
+        .lag_bytes = s->slow_queue_bytes < s->output_queue_bytes
+                         ? s->slow_queue_bytes
+                         : s->output_queue_bytes,
+        .fate_classes = srv->fates.n,
+        .total_bytes = s->slow_total_bytes,
         .max_sessions = s->sessions,
         .max_half_open = s->half_open,
         .handshakes_per_second = s->handshakes_per_second,
@@ -336,11 +350,15 @@ struct engine_settings server_engine_settings(const struct settings *s)
 
 static void start_engine(struct sio_server *srv)
 {
-    struct engine_settings es = server_engine_settings(&srv->settings);
+    struct str bad;
+    int rc = fates_init(&srv->fates, str_of(srv->settings.slow_policies), &bad);
+    assert(rc == 0); /* settings_check */
+    struct engine_settings es = server_engine_settings(srv);
     srv->parser = srv->settings.parser == SETTINGS_MSGPACK ? &parser_msgpack
                                                            : &parser_text;
     server_trust_proxies(srv);
     server_limit_parser(srv);
+    server_limit_rates(srv);
     srv->engine = engine_new(srv->loop, &es, &client_ops, client_new, srv);
     request_install(srv);
     relaying_begin(srv);
@@ -652,6 +670,8 @@ void sio_server_free(struct sio_server *srv)
     buf_fini(&srv->query);
     buf_fini(&srv->handshake);
     forwarded_fini(&srv->proxies);
+    fates_fini(&srv->fates);
+    rates_fini(&srv->rates);
     tls_free(srv->tls);
     config_fini(&settings_table, &srv->settings);
     journal_close();

@@ -8,7 +8,9 @@
 #include "server/http/forwarded.h"
 #include "server/io/drain.h"
 #include "server/io/event.h"
+#include "server/io/fates.h"
 #include "server/io/parser.h"
+#include "server/io/rate.h"
 #include "server/settings.h"
 #include "server/sio.h"
 
@@ -24,6 +26,8 @@ struct sio_server {
     struct settings settings;
     const struct parser_ops *parser; /* of all its clients */
     struct parser_limits parser_limits;
+    struct fates fates;
+    struct rates rates;
     struct http_server *http;
     struct engine *engine;
     sio_request_fn *on_request; /* NULL: nobody is asked */
@@ -71,10 +75,11 @@ void server_cancel_timers(struct sio_server *srv);
 void server_let_go(struct sio_server *srv, uint64_t wait_ms);
 /* What the settings say, for those who keep it; good while they are. */
 struct http_limits server_http_limits(const struct settings *s);
-struct engine_settings server_engine_settings(const struct settings *s);
+struct engine_settings server_engine_settings(const struct sio_server *srv);
 /* As the settings say. */
 void server_trust_proxies(struct sio_server *srv);
 void server_limit_parser(struct sio_server *srv);
+void server_limit_rates(struct sio_server *srv);
 /* Reads all sources of the configuration into `s`, which holds defaults. */
 MUST_CHECK int server_read_sources(struct sio_server *srv, struct settings *s);
 /* Gauges, just before they are printed. */

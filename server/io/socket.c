@@ -233,7 +233,7 @@ void sio_disconnect(struct sio_socket *s, bool close)
     if (s->state == SOCKET_GONE)
         return;
     if (close) {
-        client_disconnect_all(s->client);
+        client_disconnect_all(s->client, 0, "");
         return;
     }
     if (s->ending)
@@ -273,9 +273,10 @@ bool socket_deliver(struct sio_socket *s, struct packet *p, bool is_volatile)
         metrics_add(M_DROP_VOLATILE, 1);
         return false;
     }
-    const struct packet_frames *f = outbound_frames(p, s->ns->server->parser);
-    for (uint32_t i = 0; i < f->n; i++)
-        session_send(session, f->v[i]);
+    const struct sio_server *srv = s->ns->server;
+    const struct packet_frames *f =
+        outbound_frames(p, srv->parser, &srv->fates);
+    session_send_packet(session, f->v, f->n, &f->fate);
     metrics_add(M_DELIVERIES, 1);
     return true;
 }
@@ -475,7 +476,8 @@ void socket_on_event(struct sio_socket *s, const struct packet_head *h,
     e.bins = bins;
     e.n_bins = h->n_bins;
     e.ack = h->ack;
-    namespace_event(s->ns, s, &e);
+    if (rate_admit(s, &e))
+        namespace_event(s->ns, s, &e);
     event_fini(&e);
 }
 

@@ -51,6 +51,11 @@ static int serve(struct sio_server *srv, int argc, char **argv)
         rc = sio_server_set(srv, "drain.notice_ms=0");
     if (rc == 0)
         rc = sio_server_set(srv, "drain.window_ms=0");
+    /* Its clients are few and send as fast as they can. */
+    if (rc == 0)
+        rc = sio_server_set(srv, "rate.connection_events=0");
+    if (rc == 0)
+        rc = sio_server_set(srv, "rate.address_events=0");
     for (int i = 1; i < argc && rc == 0; i++)
         rc = sio_server_set(srv, argv[i]);
     if (rc == 0)

@@ -172,6 +172,11 @@ static void start(void)
     sio_server_set(server, "engine.io_uring=off");
     sio_server_set(server, "listen.port=0");
     sio_server_set(server, "log.level=error");
+    /* Limits that are there, and that one client can have all of. */
+    sio_server_set(server, "rate.connection_events=100000");
+    sio_server_set(server, "rate.connection_burst=1000000");
+    sio_server_set(server, "rate.address_events=100000");
+    sio_server_set(server, "rate.address_burst=1000000");
     int rc = sio_server_listen(server);
     assert(rc == 0);
     (void)rc;

@@ -9,6 +9,8 @@
 #include "server/io/outbound.h"
 #include "server/io/parser_msgpack.h"
 
+static const struct fates no_fates;
+
 static const struct parser_limits limits = {{24, 1000}, 256};
 static struct json tape;
 static struct parser_in in;
@@ -417,16 +419,17 @@ static void a_shared_packet_is_encoded_once_per_parser(void **state)
         bytes_new(STR("[\"x\",{\"_placeholder\":true,\"num\":0}]"));
     struct packet *p =
         packet_new(PACKET_EVENT, STR("/"), PACKET_NO_ACK, data, &bin, 1);
-    const struct packet_frames *f = outbound_frames(p, &parser_msgpack);
+    const struct packet_frames *f =
+        outbound_frames(p, &parser_msgpack, &no_fates);
     assert_int_equal(f->n, 1);
     assert_frame(f->v[0], "83" TYPE "02" DATA "92a178c40107" ROOT);
-    assert_ptr_equal(outbound_frames(p, &parser_msgpack), f);
-    const struct packet_frames *t = outbound_frames(p, &parser_text);
+    assert_ptr_equal(outbound_frames(p, &parser_msgpack, &no_fates), f);
+    const struct packet_frames *t = outbound_frames(p, &parser_text, &no_fates);
     assert_int_equal(t->n, 2);
     assert_false(t->v[0]->binary);
     assert_true(t->v[1]->binary);
-    assert_ptr_equal(outbound_frames(p, &parser_text), t);
-    assert_ptr_equal(outbound_frames(p, &parser_msgpack), f);
+    assert_ptr_equal(outbound_frames(p, &parser_text, &no_fates), t);
+    assert_ptr_equal(outbound_frames(p, &parser_msgpack, &no_fates), f);
     packet_unref(p);
     bytes_unref(data);
     bytes_unref(bin);

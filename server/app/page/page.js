@@ -568,6 +568,9 @@
 
   const isOnline = () => Boolean(socket && socket.connected && state.name);
 
+  const wordsOf = (answer) => (answer.error === 'rate_limited'
+    ? `too much at once; wait ${Math.ceil(answer.retry_after_ms / 1000)} s` : answer.error);
+
   /* The server's answer; {error}, with `refused` when it said so itself. */
   function request(event, ...args) {
     return new Promise((resolve) => {
@@ -577,7 +580,7 @@
       }
       socket.timeout(ACK_MS).emit(event, ...args, (error, answer) => {
         if (error) resolve({ error: error.message });
-        else if (answer && answer.error) resolve({ error: answer.error, refused: true });
+        else if (answer && answer.error) resolve({ error: wordsOf(answer), refused: true });
         else resolve(answer || {});
       });
     });
