@@ -123,6 +123,9 @@ void cluster_end_joins(struct cluster *c);
 bool cluster_usable(const struct cluster *c);
 /* "memory" or "redis". */
 const char *cluster_kind(const struct cluster *c);
+/* The names of the other confab nodes that this one hears, in no order. */
+typedef void cluster_peer_fn(void *arg, struct str name);
+void cluster_peers(struct cluster *c, cluster_peer_fn *each, void *arg);
 /* Sets the gauges that belong to the cluster. */
 void cluster_metrics(struct cluster *c);
 

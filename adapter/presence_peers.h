@@ -50,6 +50,9 @@ void presence_peers_renew(struct presence_peers *pp, uint64_t heard_ms);
 /* Forgets those that were last heard at `until_ms` or before. */
 void presence_peers_expire(struct presence_peers *pp, uint64_t until_ms);
 
+void presence_peers_each(struct presence_peers *pp, cluster_peer_fn *each,
+                         void *arg);
+
 void presence_peers_tell(const struct presence_peers *pp,
                          const struct presence_entry *e,
                          enum presence_event what);
