@@ -148,12 +148,10 @@ static void on_late(struct timer *t)
 bool ctl_client_ask(struct ctl_client *c, struct str event, struct str args,
                     uint32_t timeout_ms, ctl_answer_fn *fn, void *arg)
 {
-    if (c->n_asked == CTL_ASKED_MAX ||
-        !send_event(c, event, args, c->next_id))
+    if (c->n_asked == CTL_ASKED_MAX || !send_event(c, event, args, c->next_id))
         return false;
     struct asked *a = mem_zalloc(sizeof(*a));
-    *a = (struct asked){
-        .client = c, .id = c->next_id++, .fn = fn, .arg = arg};
+    *a = (struct asked){.client = c, .id = c->next_id++, .fn = fn, .arg = arg};
     timer_init(&a->deadline, on_late);
     loop_timer(c->net->loop, &a->deadline, timeout_ms);
     list_insert(&c->asked, &a->link);

@@ -107,8 +107,8 @@ static void on_address(void *arg, const struct sockaddr *addr, socklen_t len,
     struct ctl_conn *c = arg;
     c->query = NULL;
     if (!addr) {
-        end(c, ctl_fault(FAULT_NAME, "%s has no address: %s", c->url->host,
-                         why));
+        end(c,
+            ctl_fault(FAULT_NAME, "%s has no address: %s", c->url->host, why));
         return;
     }
     c->stream = stream_connect(c->net->loop, addr, len, &stream_ops, c);

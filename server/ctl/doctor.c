@@ -145,8 +145,7 @@ bool doctor_opened(const struct doctor_reply *r, struct ctl_eio_hello *hello)
 static struct str slots_of(const struct ctl_eio_hello *hello)
 {
     struct str rest = str_of(hello->sid), part;
-    if (!str_next(&rest, '.', &part) || !rest.p ||
-        !str_next(&rest, '.', &part))
+    if (!str_next(&rest, '.', &part) || !rest.p || !str_next(&rest, '.', &part))
         return STR("");
     size_t n = part.len;
     while (n > 0 && part.p[n - 1] >= '0' && part.p[n - 1] <= '9')

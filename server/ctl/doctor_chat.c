@@ -14,7 +14,7 @@ struct guest {
     struct ctl_client *client;
     char node[NODE_MAX + 1];
     bool connected, answered, ok, closed;
-    bool speaks; /* the first on its node */
+    bool speaks;    /* the first on its node */
     uint64_t heard; /* bit i: what guest i has said */
 };
 
@@ -160,8 +160,7 @@ static bool deaf(const struct chat *c, const struct guest **who,
         for (size_t k = 0; k < c->n; k++) {
             *who = &c->guests[i];
             *whom = &c->guests[k];
-            if ((*who)->speaks && (*whom)->speaks &&
-                !((*who)->heard >> k & 1))
+            if ((*who)->speaks && (*whom)->speaks && !((*who)->heard >> k & 1))
                 return true;
         }
     }
@@ -195,13 +194,13 @@ void doctor_chat(struct doctor *d)
     c->d = d;
     (void)snprintf(c->room, sizeof(c->room), "doctor-%s", id);
     buf_init(&c->scratch, 1024);
-    c->settings = (struct ctl_client_settings){
-        .eio = {.url = &d->options.url,
-                .polling = !d->websocket,
-                .websocket = d->websocket,
-                .timeout_ms = DOCTOR_STEP_MS,
-                .max_bytes = DOCTOR_ANSWER_MAX},
-        .nsp = STR("/")};
+    c->settings =
+        (struct ctl_client_settings){.eio = {.url = &d->options.url,
+                                             .polling = !d->websocket,
+                                             .websocket = d->websocket,
+                                             .timeout_ms = DOCTOR_STEP_MS,
+                                             .max_bytes = DOCTOR_ANSWER_MAX},
+                                     .nsp = STR("/")};
     bool ok = (d->polling || d->websocket) && gather(c) && enter(c) && speak(c);
     if (ok)
         hear_out(c);

@@ -112,8 +112,7 @@ static void judge(struct doctor *d, const struct silent *s, const char *what,
                      "the server pings every %.1f s: raise %s above the ping "
                      "interval and timeout together (%.1f s)",
                      what, (double)(s->cut_ms - s->heard_ms) / 1000.0, interval,
-                     change,
-                     interval + d->hello.ping_timeout_ms / 1000.0);
+                     change, interval + d->hello.ping_timeout_ms / 1000.0);
     else if (s->done && !s->pinged)
         doctor_wrong(d, "silence: %s ended before its first ping: %s", what,
                      s->why.text);

@@ -9,9 +9,9 @@
 #include "server/ctl/node_table.h"
 
 enum {
-    QUIET_ASKS = 6,   /* answers in a row without a new node */
-    BLIND_ASKS = 24,  /* the same, where nodes cannot be asked one by one */
-    MORE_SLOTS = 8,   /* tried beyond the nodes that are known */
+    QUIET_ASKS = 6,  /* answers in a row without a new node */
+    BLIND_ASKS = 24, /* the same, where nodes cannot be asked one by one */
+    MORE_SLOTS = 8,  /* tried beyond the nodes that are known */
     LOOK_AGAIN_MS = 1000,
     SKEW_MS = 1000,
     DATE_SKEW_MS = 2000, /* a Date header has whole seconds */
@@ -41,8 +41,8 @@ static void take_date(struct visit *v, const struct doctor_reply *r)
     if (!strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm))
         return;
     v->dated = true;
-    v->date_ahead_ms = (int64_t)timegm(&tm) * 1000 + 500 -
-                       (r->asked_ms + r->came_ms) / 2;
+    v->date_ahead_ms =
+        (int64_t)timegm(&tm) * 1000 + 500 - (r->asked_ms + r->came_ms) / 2;
 }
 
 /* 1: a new node; 0: a known one; below 0: no node. */
@@ -172,37 +172,32 @@ static bool has_memory(const struct node_state *n, const void *arg)
     return strcmp(n->adapter, "memory") == 0;
 }
 
-static void judge_ready(struct visit *v)
+/* Those that are `right`, in a sentence with one place for their names. */
+static void tell(struct visit *v, node_is_fn *right, const char *what,
+                 const char *change)
 {
     struct buf names;
-    struct doctor *d = v->d;
     buf_init(&names, NAMES_BYTES);
-    if (node_names(&v->table, is_out, NULL, &names) > 0)
-        doctor_wrong(d,
-                     "not ready: %.*s takes no new clients (/readyz: 503, %s): "
-                     "if it is not just being stopped, see its log",
-                     STR_ARG(buf_str(&names)), "stopping");
-    buf_clear(&names);
-    if (node_names(&v->table, waits_for_redis, NULL, &names) > 0)
-        doctor_wrong(d,
-                     "not ready: %.*s has no connection to Redis and takes no "
-                     "new clients without (/readyz: 503, degraded): does Redis "
-                     "run, and is redis.url right there?",
-                     STR_ARG(buf_str(&names)));
-    buf_clear(&names);
-    if (node_names(&v->table, is_degraded, NULL, &names) > 0)
-        doctor_wrong(d,
-                     "Redis: %.*s cannot reach it (/readyz: degraded), so that "
-                     "messages do not pass between nodes: does it run, and is "
-                     "redis.url right there?",
-                     STR_ARG(buf_str(&names)));
-    buf_clear(&names);
-    if (v->table.n > 1 && node_names(&v->table, has_memory, NULL, &names) > 0)
-        doctor_wrong(d,
-                     "no cluster: %.*s knows of no other nodes (adapter "
-                     "memory), so that messages stay there: set redis.url",
-                     STR_ARG(buf_str(&names)));
+    if (node_names(&v->table, right, NULL, &names) > 0)
+        doctor_wrong(v->d, "%s: %.*s%s", what, STR_ARG(buf_str(&names)),
+                     change);
     buf_fini(&names);
+}
+
+static void judge_ready(struct visit *v)
+{
+    tell(v, is_out, "not ready",
+         ": no new clients (/readyz: 503): being stopped, or the log says why");
+    tell(v, waits_for_redis, "not ready",
+         ": no new clients while without Redis (/readyz: 503, degraded): does "
+         "it run, and is redis.url right there?");
+    tell(v, is_degraded, "Redis",
+         ": no connection (/readyz: degraded), so that messages do not pass "
+         "between nodes: does it run, and is redis.url right there?");
+    if (v->table.n > 1)
+        tell(v, has_memory, "no cluster",
+             ": adapter memory, so that messages stay on their node: set "
+             "redis.url");
 }
 
 /* ---- one cluster --------------------------------------------------------- */
@@ -292,9 +287,9 @@ static void judge_cluster(struct visit *v)
     (void)node_names(&v->table, is_usual, t, &usual);
     if (two_prefixes || two_redis)
         doctor_wrong(v->d,
-                     "%s: %.*s has another %s than %.*s, and they do not hear "
-                     "each other, so that messages do not pass: give all nodes "
-                     "the same %s",
+                     "%s: %.*s: another %s than %.*s: they do not hear each "
+                     "other, so that messages do not pass: give all nodes the "
+                     "same %s",
                      two_prefixes ? "two prefixes" : "two Redis",
                      STR_ARG(buf_str(&odd)),
                      two_prefixes ? "redis.prefix" : "redis.url",
@@ -349,9 +344,9 @@ static void judge_rotation(struct visit *v)
     buf_init(&names, NAMES_BYTES);
     if (missing(v, &names) > 0)
         doctor_wrong(v->d,
-                     "not ready: %.*s belongs to the cluster, but the balancer "
-                     "sends it nothing: see its state there, and whether its "
-                     "/readyz answers",
+                     "not ready: %.*s: in the cluster, but sent nothing by the "
+                     "balancer: see its state there, and whether its /readyz "
+                     "answers",
                      STR_ARG(buf_str(&names)));
     buf_fini(&names);
 }

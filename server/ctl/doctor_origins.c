@@ -7,10 +7,10 @@ static bool allows(const struct doctor *d, const struct ctl_answer *a,
                    struct buf *why)
 {
     struct str origin = {0}, credentials = {0};
-    bool named = ctl_answer_header(
-        a, STR("access-control-allow-origin"), &origin);
-    bool with = ctl_answer_header(
-                    a, STR("access-control-allow-credentials"), &credentials) &&
+    bool named =
+        ctl_answer_header(a, STR("access-control-allow-origin"), &origin);
+    bool with = ctl_answer_header(a, STR("access-control-allow-credentials"),
+                                  &credentials) &&
                 str_eq(credentials, STR("true"));
     bool any = str_eq(origin, STR("*"));
     if (!named)

@@ -131,9 +131,9 @@ static bool opens(struct doctor *d, const struct ctl_url *url)
 static bool find_path(struct doctor *d, struct ctl_url *url)
 {
     static const char *const likely[] = {
-        "/socket.io/",     "/socket.io",    "/engine.io/", "/ws/",
-        "/ws/socket.io/",  "/api/socket.io/", "/chat/socket.io/",
-        "/chat/",          "/io/",          "/socket/",    "/realtime/",
+        "/socket.io/",    "/socket.io",      "/engine.io/",      "/ws/",
+        "/ws/socket.io/", "/api/socket.io/", "/chat/socket.io/", "/chat/",
+        "/io/",           "/socket/",        "/realtime/",
     };
     const char *asked = d->options.url.path;
     size_t len = strlen(asked);
@@ -232,8 +232,8 @@ void doctor_reach(struct doctor *d)
     }
     d->reached = doctor_opened(&r, &d->hello);
     if (d->reached)
-        doctor_right(d, "handshake at %s://%s%s", url->secure ? "https" : "http",
-                     url->authority, url->path);
+        doctor_right(d, "handshake at %s://%s%s",
+                     url->secure ? "https" : "http", url->authority, url->path);
     else if (r.answered)
         no_handshake(d, &r);
     else

@@ -54,11 +54,11 @@ static bool step(struct doctor *d, struct rounds *s, struct str body)
     struct doctor_reply r;
     buf_init(&target, CTL_PATH_MAX + CTL_SID_MAX + 128);
     ctl_eio_target(&target, &d->options.url, "polling", str_of(s->hello.sid));
-    struct ctl_request request = {
-        .verb = body.p ? "POST" : "GET",
-        .target = buf_str(&target),
-        .body = body,
-        .timeout_ms = body.p ? DOCTOR_STEP_MS : POLL_MS};
+    struct ctl_request request = {.verb = body.p ? "POST" : "GET",
+                                  .target = buf_str(&target),
+                                  .body = body,
+                                  .timeout_ms =
+                                      body.p ? DOCTOR_STEP_MS : POLL_MS};
     if (body.p)
         request.headers = STR("Content-Type: text/plain;charset=UTF-8\r\n");
     doctor_ask(d, &d->options.url, &request, &r);
@@ -86,8 +86,9 @@ static void polling(struct doctor *d)
     if (ok)
         (void)step(d, &s, STR("1"));
     if (d->polling)
-        doctor_right(d, "polling: %u requests of a session on as many "
-                        "connections",
+        doctor_right(d,
+                     "polling: %u requests of a session on as many "
+                     "connections",
                      s.requests);
 }
 
@@ -163,8 +164,8 @@ static void not_upgraded(struct doctor *d, const struct ctl_fault *why)
 static void bad_websocket(struct doctor *d, const struct ctl_fault *why)
 {
     bool refused = why->kind == FAULT_STATUS;
-    if (refused && (why->status == 400 || why->status == 426 ||
-                    why->status / 100 == 2))
+    if (refused &&
+        (why->status == 400 || why->status == 426 || why->status / 100 == 2))
         not_upgraded(d, why);
     else
         doctor_wrong(d,

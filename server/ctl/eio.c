@@ -149,8 +149,7 @@ struct ctl_fault ctl_eio_refusal(const struct ctl_answer *a)
     message_of(a->body, &message);
     struct ctl_fault f = ctl_fault(
         FAULT_STATUS, "it was answered with %u%s%s", a->status,
-        message.len ? " " : "",
-        message.len ? log_safe(buf_str(&message)) : "");
+        message.len ? " " : "", message.len ? log_safe(buf_str(&message)) : "");
     f.status = a->status;
     buf_fini(&message);
     return f;
@@ -287,8 +286,7 @@ static void begin_move(struct ctl_eio *e);
 
 static void open_session(struct ctl_eio *e, struct str json)
 {
-    if (e->state != EIO_OPENING ||
-        ctl_eio_read_hello(json, &e->hello) < 0) {
+    if (e->state != EIO_OPENING || ctl_eio_read_hello(json, &e->hello) < 0) {
         end(e, ctl_fault(FAULT_PROTO, "the handshake makes no sense"));
         return;
     }
@@ -465,8 +463,8 @@ static void on_ws_close(struct ctl_eio *e, struct str body)
 {
     unsigned code = 0;
     if (body.len >= 2)
-        code = (unsigned)(unsigned char)body.p[0] << 8 |
-               (unsigned char)body.p[1];
+        code =
+            (unsigned)(unsigned char)body.p[0] << 8 | (unsigned char)body.p[1];
     ws_send(e, FRAME_CLOSE, (struct str){body.p, body.len < 2 ? 0 : 2});
     if (code)
         ws_failed(e, ctl_fault(FAULT_ENDED,
@@ -585,8 +583,7 @@ static void open_ws(struct ctl_eio *e)
     buf_init(&headers, UINT32_MAX);
     base64_encode((struct str){(const char *)random, sizeof(random)}, &key);
     memcpy(e->key, buf_ptr(&key), KEY_LEN);
-    ctl_eio_target(&target, e->settings.url, "websocket",
-                   str_of(e->hello.sid));
+    ctl_eio_target(&target, e->settings.url, "websocket", str_of(e->hello.sid));
     buf_fmt(&headers,
             "Connection: Upgrade\r\nUpgrade: websocket\r\n"
             "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n",

@@ -99,8 +99,8 @@ static int add_frame(struct ctl_frames *f, const struct frame_head *h,
 }
 
 /* Gathers what a frame needs; 1 when `*frame` is whole. */
-static int gather(struct ctl_frames *f, struct str *data,
-                  struct frame_head *h, struct str *frame)
+static int gather(struct ctl_frames *f, struct str *data, struct frame_head *h,
+                  struct str *frame)
 {
     for (;;) {
         struct str have = f->in.len > 0 ? buf_str(&f->in) : *data;

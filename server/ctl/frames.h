@@ -22,7 +22,7 @@ struct ctl_frames {
     struct buf in;      /* a frame that is not whole yet */
     struct buf message; /* fragments so far */
     enum ctl_opcode opcode;
-    unsigned fragments; /* of the message; 0: none is under way */
+    unsigned fragments;   /* of the message; 0: none is under way */
     bool returned, spent; /* `message`, and what is in `in`, was handed out */
 };
 

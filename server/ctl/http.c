@@ -6,7 +6,7 @@ struct ctl_http {
     const struct ctl_net *net;
     const struct ctl_url *url;
     struct ctl_conn *conn;
-    bool open; /* conn may be sent to */
+    bool open;             /* conn may be sent to */
     struct bytes *request; /* until it is sent */
     struct ctl_answer_reader reader;
     struct str rest;

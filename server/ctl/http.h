@@ -16,8 +16,8 @@ struct ctl_request {
     uint32_t timeout_ms; /* from the call to the whole answer */
 };
 
-/* Either an answer, borrowed until the next request, or a fault. The connection may be
- * used for another request, or freed, from inside. */
+/* Either an answer, borrowed until the next request, or a fault. The connection
+ * may be used for another request, or freed, from inside. */
 typedef void ctl_http_fn(void *arg, const struct ctl_answer *a,
                          const struct ctl_fault *why);
 

@@ -124,8 +124,7 @@ static int take(struct node_table *t, const struct json *j,
     (void)take_text(j, json_get(j, 0, STR("adapter")), NODE_WORD_MAX,
                     n->adapter);
     (void)take_text(j, json_get(j, 0, STR("redis")), NODE_WORD_MAX, n->redis);
-    (void)take_text(j, json_get(j, 0, STR("prefix")), NODE_WORD_MAX,
-                    n->prefix);
+    (void)take_text(j, json_get(j, 0, STR("prefix")), NODE_WORD_MAX, n->prefix);
     take_peers(j, &n->peers);
     take_time(j, n, asked_ms, came_ms);
     return first;
