@@ -140,9 +140,11 @@ static bool find_path(struct doctor *d, struct ctl_url *url)
     *url = d->options.url;
     if (path_of_node(d, url) && strcmp(url->path, asked) != 0 && opens(d, url))
         return true;
-    if (len + sizeof("socket.io/") < CTL_PATH_MAX) {
-        (void)snprintf(url->path, CTL_PATH_MAX, "%s%ssocket.io/", asked,
-                       asked[len - 1] == '/' ? "" : "/");
+    if (len + sizeof("/socket.io/") < CTL_PATH_MAX) {
+        bool slash = asked[len - 1] == '/';
+        memcpy(url->path, asked, len);
+        memcpy(url->path + len, slash ? "socket.io/" : "/socket.io/",
+               slash ? sizeof("socket.io/") : sizeof("/socket.io/"));
         if (opens(d, url))
             return true;
     }

@@ -51,10 +51,10 @@ static void what_is_no_url_is_refused(void **state)
 {
     (void)state;
     static const char *const all[] = {
-        "",          "http://",      "http:///path",   "ftp://h",
-        "h:0",       "h:65536",      "h:8o",           "[::1",
-        "[::1]x",    "user@h",       "http://h/a b",   "h\r\nX: y",
-        "h/\x7f",    "http://:80",   "h:999999999999",
+        "",       "http://",    "http:///path",   "ftp://h",
+        "h:0",    "h:65536",    "h:8o",           "[::1",
+        "[::1]x", "user@h",     "http://h/a b",   "h\r\nX: y",
+        "h/\x7f", "http://:80", "h:999999999999",
     };
     struct ctl_url u;
     const char *why;
@@ -288,13 +288,17 @@ static int read_frames(struct str text, size_t max, size_t step,
 static void frames_are_read_in_pieces_of_any_size(void **state)
 {
     (void)state;
-    static const char text[] = "\x81\x02hi"             /* text */
-                               "\x01\x01" "a"           /* one in pieces, */
-                               "\x89\x01p"              /* a ping between them */
-                               "\x00\x01" "b"
-                               "\x80\x01" "c"
-                               "\x82\x00"               /* binary, empty */
-                               "\x82\x7e\x00\x03" "xyz" /* a longer length */
+    static const char text[] = "\x81\x02hi" /* text */
+                               "\x01\x01"
+                               "a"         /* one in pieces, */
+                               "\x89\x01p" /* a ping between them */
+                               "\x00\x01"
+                               "b"
+                               "\x80\x01"
+                               "c"
+                               "\x82\x00" /* binary, empty */
+                               "\x82\x7e\x00\x03"
+                               "xyz" /* a longer length */
                                "\x82\x7f\x00\x00\x00\x00\x00\x00\x00\x01z"
                                "\x88\x02\x03\xe8";
     for (size_t step = 1; step < sizeof(text); step++) {
@@ -326,7 +330,10 @@ static void what_is_no_frame_is_refused(void **state)
         {STR_INIT("\x81\x02\xc3\x28"), ERR_PROTO},   /* no UTF-8 */
         {STR_INIT("\x82\x0b"), ERR_LIMIT},           /* 11 bytes */
         {STR_INIT("\x82\x7f\xff\xff\xff\xff\xff\xff\xff\xff"), ERR_LIMIT},
-        {STR_INIT("\x02\x06" "abcdef" "\x80\x05"), ERR_LIMIT},
+        {STR_INIT("\x02\x06"
+                  "abcdef"
+                  "\x80\x05"),
+         ERR_LIMIT},
     };
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         for (size_t step = 1; step < 12; step++) {
@@ -363,8 +370,9 @@ static void sent_frames_are_masked(void **state)
     buf_init(&out, 1024 * 1024);
     ctl_frame_write(&out, FRAME_TEXT, STR("abcde"), mask);
     assert_int_equal(out.len, 11);
-    assert_memory_equal(buf_str(&out).p, "\x81\x85\x01\x02\x03\x04"
-                                         "\x60\x60\x60\x60\x64",
+    assert_memory_equal(buf_str(&out).p,
+                        "\x81\x85\x01\x02\x03\x04"
+                        "\x60\x60\x60\x60\x64",
                         11);
     static char large[70000];
     buf_clear(&out);
@@ -548,8 +556,8 @@ static int64_t time_of(const int64_t *ahead, size_t n)
                        "{\"status\":\"ready\",\"node\":\"n%zu\","
                        "\"time_ms\":%lld}",
                        i, (long long)(100000 + ahead[i]));
-        assert_int_equal(
-            node_table_take(&t, str_of(text), 200, 100000, 100000), 1);
+        assert_int_equal(node_table_take(&t, str_of(text), 200, 100000, 100000),
+                         1);
     }
     int64_t right = node_table_time(&t);
     node_table_fini(&t);
