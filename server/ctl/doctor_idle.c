@@ -113,6 +113,10 @@ static void judge(struct doctor *d, const struct silent *s, const char *what,
                      "interval and timeout together (%.1f s)",
                      what, (double)(s->cut_ms - s->heard_ms) / 1000.0, interval,
                      change, interval + d->hello.ping_timeout_ms / 1000.0);
+    else if (s->done && !s->pinged && s->why.kind == FAULT_ENDED)
+        /* Strangers may be unwelcome: the application's own business. */
+        doctor_note("not looked at: timeouts of %s that is silent: %s", what,
+                    s->why.text);
     else if (s->done && !s->pinged)
         doctor_wrong(d, "silence: %s ended before its first ping: %s", what,
                      s->why.text);

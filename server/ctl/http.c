@@ -15,7 +15,7 @@ struct ctl_http {
     struct timer deadline;
     uint32_t timeout_ms;
     unsigned connections;
-    bool *freed; /* set when it is freed inside a callback */
+    bool gone; /* it was freed, and its memory lives to the end of the turn */
 };
 
 static void drop_conn(struct ctl_http *h)
@@ -68,21 +68,14 @@ static void on_open(void *arg)
 
 static void on_answer(struct ctl_http *h, struct str rest)
 {
-    bool freed = false;
-    bool *outer = h->freed;
-    h->freed = &freed;
     h->rest = rest;
     bool keep = h->reader.answer.keep && rest.len == 0;
     unsigned status = h->reader.answer.status;
     if (!keep && status != 101)
         drop_conn(h);
     finish(h, &h->reader.answer, NULL);
-    if (freed) {
-        if (outer)
-            *outer = true;
+    if (h->gone)
         return;
-    }
-    h->freed = outer;
     h->rest = (struct str){0};
     /* Nobody wanted the other protocol. */
     if (status == 101 && h->conn && !h->fn)
@@ -134,17 +127,24 @@ struct ctl_http *ctl_http_new(const struct ctl_net *net,
     return h;
 }
 
+static void destroy(void *arg)
+{
+    struct ctl_http *h = arg;
+    ctl_answer_fini(&h->reader);
+    mem_free(h);
+}
+
 void ctl_http_free(struct ctl_http *h)
 {
     if (!h)
         return;
-    if (h->freed)
-        *h->freed = true;
     timer_stop(&h->deadline);
-    ctl_conn_free(h->conn);
+    drop_conn(h);
     bytes_unref(h->request);
-    ctl_answer_fini(&h->reader);
-    mem_free(h);
+    h->request = NULL;
+    h->fn = NULL;
+    h->gone = true;
+    loop_bury(h->net->loop, destroy, h);
 }
 
 static struct bytes *request_text(const struct ctl_http *h,

@@ -121,7 +121,7 @@ describe('a healthy cluster of three', () => {
 
   test('a short tunnel timeout', async (t) => {
     const url = await behind(t, [['timeout tunnel 1h', 'timeout tunnel 500ms']]);
-    await finds([url], /^short timeout: a WebSocket was cut after 0\.[45] s .* every 1\.0 s: raise `timeout tunnel`/);
+    await finds([url], /^short timeout: a WebSocket was cut after 0\.\d s .* every 1\.0 s: raise `timeout tunnel`/);
   });
 
   test('a short server timeout', async (t) => {
@@ -285,5 +285,5 @@ test('clock skew', async (t) => {
   await settled(nodes);
   const balancer = await startBalancer(nodes);
   ending(t, [redis, ...nodes, balancer]);
-  await finds([balancer.url], /^clock: node-2 is (4\.9|5\.0|5\.1) s ahead \(.*time service/);
+  await finds([balancer.url], /^clock: node-2 is [45]\.\d s ahead \(.*time service/);
 });
