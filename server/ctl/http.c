@@ -159,7 +159,8 @@ static struct bytes *request_text(const struct ctl_http *h,
     if (r->body.p)
         buf_fmt(&b, "Content-Length: %zu\r\n", r->body.len);
     buf_add(&b, STR("\r\n"));
-    buf_add(&b, r->body);
+    if (r->body.p)
+        buf_add(&b, r->body);
     return buf_take(&b);
 }
 

@@ -66,6 +66,7 @@ function certificate(name) {
     '-days', '2', '-subj', `/CN=${name}`, '-addext', `subjectAltName=${name}`, '-keyout', `${file}.key`,
     '-out', `${file}.crt`], { stdio: 'ignore' });
   fs.writeFileSync(`${file}.pem`, fs.readFileSync(`${file}.crt`) + fs.readFileSync(`${file}.key`));
+  fs.chmodSync(`${file}.key`, 0o600);
   return { crt: `${file}.crt`, pem: `${file}.pem` };
 }
 
@@ -147,6 +148,14 @@ describe('a healthy cluster of three', () => {
     await isSilent('--ca', crt, '--chat', secure);
     await isSilent('--insecure', secure);
     await finds([secure], /^certificate: clients will not believe 127\.0\.0\.1:\d+: self-signed certificate/);
+  });
+
+  test('a node that is named as if it had no TLS, and one that is not there', async (t) => {
+    const { crt } = certificate('IP:127.0.0.1');
+    const [node] = await startNodes(1, { set: { 'tls.certificate_file': crt, 'tls.key_file': crt.replace('.crt', '.key') } });
+    ending(t, [node]);
+    await finds(['--node', node.url.replace('https:', 'http:'), balancer.url], /^TLS mismatch: .* use https:.*tls\.certificate_file/);
+    await finds(['--node', `http://127.0.0.1:${await freePort()}`, balancer.url], /^node: 127\.0\.0\.1:\d+ does not answer \/readyz: .*refused/);
   });
 
   test('a certificate of another name', async (t) => {
