@@ -121,11 +121,11 @@ void cluster_end_joins(struct cluster *c);
 /* True when messages reach the other nodes: both connections are up and
  * subscribed. Always true for the memory adapter. */
 bool cluster_usable(const struct cluster *c);
-/* "memory" or "redis". */
-const char *cluster_kind(const struct cluster *c);
 /* The names of the other confab nodes that this one hears, in no order. */
 typedef void cluster_peer_fn(void *arg, struct str name);
 void cluster_peers(struct cluster *c, cluster_peer_fn *each, void *arg);
+/* "memory" or "redis". */
+const char *cluster_kind(const struct cluster *c);
 /* Sets the gauges that belong to the cluster. */
 void cluster_metrics(struct cluster *c);
 

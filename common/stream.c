@@ -536,22 +536,6 @@ void stream_set_owner(struct stream *s, const struct stream_ops *ops,
         update_interest(s);
 }
 
-static void use_io(struct stream *s, struct stream_io *io)
-{
-    io->loop = loop_of(s);
-    io->stream = s;
-    s->io = io;
-    timer_init(&io->again, read_again);
-}
-
-struct stream_io *stream_wrap(struct stream *s, stream_io_fn *fn, void *arg)
-{
-    assert(s->state == STREAM_OPEN && !stream_secure(s));
-    struct stream_io *io = fn(arg, s->fd);
-    use_io(s, io);
-    return io;
-}
-
 void stream_send(struct stream *s, struct bytes *b)
 {
     if (s->state == STREAM_DEAD || s->state == STREAM_LINGER) {
@@ -630,6 +614,16 @@ bool stream_secure(const struct stream *s)
     return s->io->stream != NULL;
 }
 
+static void use_io(struct stream *s, struct stream_io *io);
+
+struct stream_io *stream_wrap(struct stream *s, stream_io_fn *fn, void *arg)
+{
+    assert(s->state == STREAM_OPEN && !stream_secure(s));
+    struct stream_io *io = fn(arg, s->fd);
+    use_io(s, io);
+    return io;
+}
+
 /* inet_ntop prints with sprintf, for every connection. */
 static void ipv4_text(const unsigned char a[4], char out[STREAM_ADDR_MAX])
 {
@@ -687,6 +681,14 @@ static void listener_resume(struct timer *t)
 {
     struct listener *li = container_of(t, struct listener, resume);
     event_add(&li->ev, NULL);
+}
+
+static void use_io(struct stream *s, struct stream_io *io)
+{
+    io->loop = loop_of(s);
+    io->stream = s;
+    s->io = io;
+    timer_init(&io->again, read_again);
 }
 
 static void on_acceptable(evutil_socket_t fd, short what, void *arg)

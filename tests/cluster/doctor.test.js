@@ -142,7 +142,7 @@ describe('a healthy cluster of three', () => {
 
   test('TLS there and not asked for', async (t) => {
     const { pem, crt } = certificate('IP:127.0.0.1');
-    const url = await behind(t, [['bind "${BALANCER_BIND-:8080}"', `bind "\${BALANCER_BIND-:8080}" ssl crt ${pem}`]]);
+    const url = await behind(t, [[/^( *bind "\$\{BALANCER_BIND-:8080\}")$/m, `$1 ssl crt ${pem}`]]);
     await finds([url], /^TLS mismatch: .*speaks TLS, and plain http was asked for: use https:/);
     const secure = url.replace('http:', 'https:');
     await isSilent('--ca', crt, '--chat', secure);
@@ -160,7 +160,7 @@ describe('a healthy cluster of three', () => {
 
   test('a certificate of another name', async (t) => {
     const { pem, crt } = certificate('DNS:other.example');
-    const url = await behind(t, [['bind "${BALANCER_BIND-:8080}"', `bind "\${BALANCER_BIND-:8080}" ssl crt ${pem}`]]);
+    const url = await behind(t, [[/^( *bind "\$\{BALANCER_BIND-:8080\}")$/m, `$1 ssl crt ${pem}`]]);
     await finds(['--ca', crt, url.replace('http:', 'https:')], /^certificate: .* IP address mismatch/);
   });
 
@@ -204,7 +204,7 @@ test('no stickiness', async (t) => {
   const redis = await startRedis();
   const nodes = await startNodes(3, { redis, set: { ...SET, ...relayOff } });
   await settled(nodes);
-  const balancer = await startBalancer(nodes, { changes: [[/^ *use-server .*$/m, ''], ['balance leastconn', 'balance roundrobin']] });
+  const balancer = await startBalancer(nodes, { changes: [[/^ *use-server .*$/gm, ''], ['balance leastconn', 'balance roundrobin']] });
   ending(t, [redis, ...nodes, balancer]);
   await finds([balancer.url], /^no stickiness: request \d+ of a polling session, on a new connection, .*Session ID unknown.*use-server.*cluster\.relay/);
 });
