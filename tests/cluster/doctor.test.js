@@ -200,12 +200,21 @@ describe('a healthy cluster of three', () => {
   });
 });
 
-test('no stickiness', async (t) => {
+async function inTurn(t, set) {
   const redis = await startRedis();
-  const nodes = await startNodes(3, { redis, set: { ...SET, ...relayOff } });
+  const nodes = await startNodes(3, { redis, set: { ...SET, ...set } });
   await settled(nodes);
   const balancer = await startBalancer(nodes, { changes: [[/^ *use-server .*$/gm, ''], ['balance leastconn', 'balance roundrobin']] });
   ending(t, [redis, ...nodes, balancer]);
+  return balancer;
+}
+
+test('a balancer that sticks to nothing is well where nodes relay', { skip: !('cluster.relay' in relayOff) }, async (t) => {
+  await isSilent((await inTurn(t, {})).url);
+});
+
+test('no stickiness', async (t) => {
+  const balancer = await inTurn(t, relayOff);
   await finds([balancer.url], /^no stickiness: request \d+ of a polling session, on a new connection, .*Session ID unknown.*use-server.*cluster\.relay/);
 });
 
