@@ -127,6 +127,10 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libconfab.a
 		$(filter %.o,$^) $(BUILD)/libconfab.a $(LDLIBS) -lcmocka
 
 $(BUILD)/tests/unit/test_ctl_line: $(BUILD)/server/ctl/line.o
+$(BUILD)/tests/unit/test_ctl_wire: $(addprefix $(BUILD)/server/ctl/,url.o answer.o \
+	frames.o eio.o http.o conn.o node_table.o)
+$(BUILD)/tests/ctl/talk: $(addprefix $(BUILD)/server/ctl/,url.o answer.o frames.o \
+	eio.o http.o conn.o client.o)
 
 $(BUILD)/tests/fixture: $(FIXTURE_OBJ) $(BUILD)/libconfab.a
 	@mkdir -p $(@D)

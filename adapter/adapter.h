@@ -137,6 +137,9 @@ bool cluster_usable(const struct cluster *c);
  * URL. ERR_STATE, and nothing changes, when it is another server or database,
  * or there is no Redis. */
 MUST_CHECK int cluster_set_login(struct cluster *c, const char *redis_url);
+/* The names of the other confab nodes that this one hears, in no order. */
+typedef void cluster_peer_fn(void *arg, struct str name);
+void cluster_peers(struct cluster *c, cluster_peer_fn *each, void *arg);
 /* "memory" or "redis". */
 const char *cluster_kind(const struct cluster *c);
 /* The other node whose sessions' ids begin with `tag`, while it is heard; false

@@ -370,6 +370,11 @@ static void add_rooms(struct map_node *n, void *arg)
     *rooms += rooms_count(&a->rooms);
 }
 
+void cluster_peers(struct cluster *c, cluster_peer_fn *each, void *arg)
+{
+    presence_each_peer(c->presence, each, arg);
+}
+
 void cluster_metrics(struct cluster *c)
 {
     size_t rooms = 0;

@@ -223,6 +223,11 @@ void presence_each(const struct presence *p, struct str nsp, struct str group,
     }
 }
 
+void presence_each_peer(struct presence *p, cluster_peer_fn *each, void *arg)
+{
+    presence_peers_each(&p->peers, each, arg);
+}
+
 size_t presence_peers(const struct presence *p)
 {
     return p->peers.by_id.count;

@@ -77,5 +77,6 @@ void presence_each(const struct presence *p, struct str nsp, struct str group,
                    bool (*each)(void *arg, struct str key, struct str meta),
                    void *arg);
 size_t presence_peers(const struct presence *p);
+void presence_each_peer(struct presence *p, cluster_peer_fn *each, void *arg);
 
 #endif

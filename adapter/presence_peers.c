@@ -61,6 +61,25 @@ static void tell_peer(const struct presence_peers *pp, const struct peer *peer,
                   (struct str){peer->name, peer->name_len}, what);
 }
 
+struct names {
+    cluster_peer_fn *each;
+    void *arg;
+};
+
+static void each_name(struct map_node *n, void *arg)
+{
+    const struct peer *peer = container_of(n, struct peer, by_id);
+    const struct names *names = arg;
+    names->each(names->arg, (struct str){peer->name, peer->name_len});
+}
+
+void presence_peers_each(struct presence_peers *pp, cluster_peer_fn *each,
+                         void *arg)
+{
+    struct names names = {each, arg};
+    map_each(&pp->by_id, each_name, &names);
+}
+
 /* ---- coming and going ---------------------------------------------------- */
 
 static void set_name(struct peer *peer, const struct presence_message *m)

@@ -45,6 +45,9 @@ MUST_CHECK int presence_peers_take(struct presence_peers *pp,
                                    const struct json *tape,
                                    const struct presence_message *m,
                                    uint64_t now_ms, bool *ask);
+/* Calls `each` with the name of every one. */
+void presence_peers_each(struct presence_peers *pp, cluster_peer_fn *each,
+                         void *arg);
 /* All were heard at that time or later, as it were; it may be one to come. What
  * was being received is given up. */
 void presence_peers_renew(struct presence_peers *pp, uint64_t heard_ms);

@@ -96,10 +96,6 @@
       "packets not handed to a connection")                                    \
     X(M_DROP_CLOSED, COUNTER, "confab_dropped_total{why=\"closed\"}",          \
       "packets not handed to a connection")                                    \
-    X(M_SLOW_CLIENTS, GAUGE, "confab_slow_clients",                            \
-      "connections that do not keep up at present")                            \
-    X(M_OUTPUT_QUEUED, GAUGE, "confab_output_queue_bytes",                     \
-      "bytes that wait for clients, of all connections")                       \
     X(M_DROP_SLOW_OLDEST, COUNTER,                                             \
       "confab_dropped_total{why=\"slow_oldest\"}",                             \
       "packets not handed to a connection")                                    \
@@ -114,6 +110,10 @@
       "connections closed because their output queue stayed full")             \
     X(M_SLOW_SHED, COUNTER, "confab_slow_consumers_total{why=\"shed\"}",       \
       "connections closed because their output queue stayed full")             \
+    X(M_SLOW_CLIENTS, GAUGE, "confab_slow_clients",                            \
+      "connections that do not keep up at present")                            \
+    X(M_OUTPUT_QUEUED, GAUGE, "confab_output_queue_bytes",                     \
+      "bytes that wait for clients, of all connections")                       \
     X(M_SLOW_BEHIND, GAUGE, "confab_slow_behind",                              \
       "connections with more than 16 kB in their output queue")                \
     X(M_HELD_BYTES, GAUGE, "confab_slow_held_bytes",                           \

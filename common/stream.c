@@ -673,6 +673,16 @@ bool stream_secure(const struct stream *s)
     return s->io->stream != NULL;
 }
 
+static void use_io(struct stream *s, struct stream_io *io);
+
+struct stream_io *stream_wrap(struct stream *s, stream_io_fn *fn, void *arg)
+{
+    assert(s->state == STREAM_OPEN && !stream_secure(s));
+    struct stream_io *io = fn(arg, s->fd);
+    use_io(s, io);
+    return io;
+}
+
 /* inet_ntop prints with sprintf, for every connection. */
 static void ipv4_text(const unsigned char a[4], char out[STREAM_ADDR_MAX])
 {

@@ -90,6 +90,11 @@ void stream_close(struct stream *s, uint32_t linger_ms);
 /* Closes now and drops what is queued. */
 void stream_abort(struct stream *s);
 
+/* A stream that has connected, and neither sent nor read, goes on by way of
+ * what `fn` makes of its descriptor, which is returned and is the stream's. */
+typedef struct stream_io *stream_io_fn(void *arg, int fd);
+struct stream_io *stream_wrap(struct stream *s, stream_io_fn *fn, void *arg);
+
 struct loop *stream_loop(const struct stream *s);
 /* The bytes are encrypted on the wire. */
 bool stream_secure(const struct stream *s);
@@ -112,7 +117,6 @@ struct listener *listener_new(struct loop *l, const char *host, uint16_t port,
  * listener_new's `arg`) to say why they cannot stay and to close them. */
 void listener_turn_away(struct listener *li, uint32_t n, listener_fn *fn);
 /* Streams accepted from now on get their own stream_io from `fn`. */
-typedef struct stream_io *stream_io_fn(void *arg, int fd);
 void listener_wrap(struct listener *li, stream_io_fn *fn, void *arg);
 /* Streams accepted from now on are counted apart from all others: they fill
  * nobody's `max_streams` but their own listener's, and no counters. For one

@@ -1,5 +1,6 @@
 #include "common/tls.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #define ERR_STATE OPENSSL_ERR_STATE
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #undef ERR_STATE
 
 #include "common/mem.h"
@@ -24,9 +26,10 @@ struct tls {
 struct tls_conn {
     struct stream_io io;
     SSL *ssl;
-    int ending;  /* what read returns from now on, when `ended` */
-    bool ended;  /* found behind bytes that had to be handed up first */
-    bool broken; /* after a fatal error nothing more may be sent */
+    const char *why; /* it broke; a constant of OpenSSL's */
+    int ending;      /* what read returns from now on, when `ended` */
+    bool ended;      /* found behind bytes that had to be handed up first */
+    bool broken;     /* after a fatal error nothing more may be sent */
 };
 
 /* ---- certificate and key ------------------------------------------------- */
@@ -104,9 +107,10 @@ static int choose_protocol(SSL *ssl, const unsigned char **out,
     return SSL_TLSEXT_ERR_OK;
 }
 
-int tls_reload(struct tls *t, char err[TLS_ERR_MAX])
+/* What both sides have in common. */
+static SSL_CTX *context(const SSL_METHOD *method)
 {
-    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    SSL_CTX *ctx = SSL_CTX_new(method);
     assert(ctx);
     SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
     /* A peer that leaves without close_notify has left; HTTP and WebSocket
@@ -119,6 +123,12 @@ int tls_reload(struct tls *t, char err[TLS_ERR_MAX])
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                               SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_read_ahead(ctx, 1);
+    return ctx;
+}
+
+int tls_reload(struct tls *t, char err[TLS_ERR_MAX])
+{
+    SSL_CTX *ctx = context(TLS_server_method());
     SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
     int rc = load_pair(ctx, t, err);
     if (rc < 0) {
@@ -170,6 +180,8 @@ static int answer(struct tls_conn *c, int rc, int other)
         return -1;
     }
     c->broken = true;
+    if (why == SSL_ERROR_SSL)
+        c->why = ERR_reason_error_string(ERR_peek_error());
     errno = why == SSL_ERROR_SYSCALL && saved ? saved : EPROTO;
     if (errno == EAGAIN || errno == EINTR)
         errno = EPROTO;
@@ -240,6 +252,7 @@ static ssize_t conn_write(struct stream_io *io, int fd, struct iovec *iov,
     ERR_clear_error();
     errno = 0;
     int rc = SSL_write(c->ssl, p, (int)len);
+    io->opening = !SSL_is_init_finished(c->ssl);
     if (rc > 0)
         return rc;
     rc = answer(c, rc, SSL_ERROR_WANT_READ);
@@ -263,9 +276,8 @@ static void conn_drop(struct stream_io *io)
     mem_free(c);
 }
 
-struct stream_io *tls_accept(void *arg, int fd)
+static struct tls_conn *conn_new(const struct tls *t, int fd)
 {
-    struct tls *t = arg;
     struct tls_conn *c = mem_zalloc(sizeof(*c));
     c->io = (struct stream_io){.read = conn_read,
                                .write = conn_write,
@@ -275,6 +287,65 @@ struct stream_io *tls_accept(void *arg, int fd)
     c->ssl = SSL_new(t->ctx);
     assert(c->ssl);
     SSL_set_fd(c->ssl, fd);
+    return c;
+}
+
+struct stream_io *tls_accept(void *arg, int fd)
+{
+    struct tls_conn *c = conn_new(arg, fd);
     SSL_set_accept_state(c->ssl);
     return &c->io;
+}
+
+/* ---- the side that connects ---------------------------------------------- */
+
+static bool is_address(const char *host)
+{
+    unsigned char a[16];
+    return inet_pton(AF_INET, host, a) == 1 ||
+           inet_pton(AF_INET6, host, a) == 1;
+}
+
+struct stream_io *tls_connect(void *arg, int fd)
+{
+    const struct tls_peer *to = arg;
+    struct tls_conn *c = conn_new(to->tls, fd);
+    if (is_address(to->host)) {
+        X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(c->ssl), to->host);
+    } else {
+        SSL_set1_host(c->ssl, to->host);
+        SSL_set_tlsext_host_name(c->ssl, to->host);
+    }
+    SSL_set_connect_state(c->ssl);
+    return &c->io;
+}
+
+struct tls *tls_client_new(const char *ca_file, bool verify,
+                           char err[TLS_ERR_MAX])
+{
+    static const unsigned char http11[] = "\x08http/1.1";
+    struct tls *t = mem_zalloc(sizeof(*t));
+    t->ctx = context(TLS_client_method());
+    SSL_CTX_set_alpn_protos(t->ctx, http11, sizeof(http11) - 1);
+    SSL_CTX_set_verify(t->ctx, verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
+                       NULL);
+    int rc = ca_file ? SSL_CTX_load_verify_locations(t->ctx, ca_file, NULL)
+                     : SSL_CTX_set_default_verify_paths(t->ctx);
+    if (rc == 1)
+        return t;
+    (void)wrong(err, "authorities", ca_file ? ca_file : "of the system",
+                reason());
+    tls_free(t);
+    return NULL;
+}
+
+const char *tls_reason(const struct stream_io *io, bool *untrusted)
+{
+    const struct tls_conn *c = const_container_of(io, struct tls_conn, io);
+    long result = SSL_get_verify_result(c->ssl);
+    *untrusted = c->broken && result != X509_V_OK &&
+                 SSL_get_verify_mode(c->ssl) == SSL_VERIFY_PEER;
+    if (*untrusted)
+        return X509_verify_cert_error_string(result);
+    return c->why;
 }

@@ -126,6 +126,7 @@ javascript() { # PART
     [ ${#files[@]} = 0 ] && { count "$part" 0 0; return; }
     dependencies || return
     [ "$part" = cluster ] && programs+=("$BUILD/tests/sim")
+    [ "$part" = e2e ] && programs+=("$BUILD/tests/ctl/talk")
     [ -n "${TEST_SERVER:-}" ] || build "${programs[@]}" || return
     mkdir -p "$TEST_OUTPUT"
     group timeout -k 10 1500 node --test --test-concurrency=1 \

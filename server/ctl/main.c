@@ -1,9 +1,11 @@
-/* confabctl: publishes into a cluster from the command line. */
+/* confabctl: publishes into a cluster from the command line, and looks after
+ * one. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "common/json_out.h"
+#include "server/ctl/doctor.h"
 #include "server/ctl/lines.h"
 #include "server/ctl/options.h"
 #include "server/io/pack.h"
@@ -133,8 +135,19 @@ static int run(const struct ctl_options *o)
     return rc >= 0 ? CTL_OK : rc == SIO_ERR_IO ? CTL_FAILED : CTL_USAGE;
 }
 
+/* Commands that are not about publishing, with options of their own. */
+static const struct own_command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} own_commands[] = {{"doctor", doctor_main}};
+
 int main(int argc, char **argv)
 {
+    for (size_t i = 0; i < sizeof(own_commands) / sizeof(own_commands[0]);
+         i++) {
+        if (argc > 1 && strcmp(argv[1], own_commands[i].name) == 0)
+            return own_commands[i].run(argc - 1, argv + 1);
+    }
     struct ctl_options o;
     int rc = ctl_options_read(&o, argc, argv);
     if (rc < 0)

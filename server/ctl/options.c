@@ -10,6 +10,10 @@
 
 static const char usage[] =
     "usage: confabctl [--redis URL] [--prefix P] COMMAND [OPTION]...\n"
+    "       confabctl doctor [OPTION]... URL\n"
+    "\n"
+    "doctor looks at a cluster as a client does and says what is wrong; see\n"
+    "confabctl doctor --help.\n"
     "\n"
     "Publishes into a cluster of Socket.IO servers, through its Redis.\n"
     "\n"

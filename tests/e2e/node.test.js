@@ -232,7 +232,27 @@ describe('operations', { skip: REFERENCE && 'confab only' }, () => {
 
   test('the memory adapter says so, and no secrets are told', async () => {
     const r = await get(node, '/readyz');
-    assert.equal(JSON.parse(r.body).adapter, 'memory');
+    const { adapter, node: name, path: where, time_ms: time, ...more } = JSON.parse(r.body);
+    assert.deepEqual([adapter, where, more], ['memory', '/socket.io/', { status: 'ready' }]);
+    assert.match(name, /-[0-9a-f]{4}$/);
+    assert.ok(Math.abs(time - Date.now()) < 60000);
+  });
+
+  test('where Redis is and the prefix are not told, but whether they are the same', async () => {
+    const at = ['redis://user:secret@127.0.0.1:1/3', 'redis://127.0.0.1:1/3', 'redis://127.0.0.1:1/4'];
+    const answers = [];
+    for (const [i, url] of at.entries()) {
+      const p = await startNode({ set: { 'redis.url': url, 'redis.prefix': i ? 'two' : 'one' } });
+      const body = String((await get(p, '/readyz')).body);
+      await p.stop();
+      assert.doesNotMatch(body, /secret|user|127\.0\.0\.1|"one"|"two"/);
+      answers.push(JSON.parse(body));
+    }
+    const [a, b, c] = answers;
+    assert.match(a.redis, /^[0-9a-f]{8}$/);
+    assert.deepEqual([a.redis === b.redis, b.redis === c.redis], [true, false]);
+    assert.deepEqual([a.prefix === b.prefix, b.prefix === c.prefix], [false, true]);
+    assert.deepEqual(a.peers, []);
   });
 });
 
