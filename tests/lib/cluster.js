@@ -1,5 +1,5 @@
 'use strict';
-// Redis, HAProxy and nodes, as `make cluster` runs them, on ports of their own.
+// Redis, a balancer and nodes, as `make cluster` runs them, on ports of their own.
 
 const fs = require('node:fs');
 const path = require('node:path');
@@ -88,8 +88,17 @@ class Redis extends Member {
 }
 
 class Balancer extends Member {
-  constructor(directory, port) {
-    super(directory, 'haproxy', port);
+  constructor(directory, name, port, stats) {
+    super(directory, name, port);
+    this.stats = stats;
+  }
+
+  // A column of HAProxy's statistics, of a frontend, backend or server.
+  async figure(proxy, server, column) {
+    const text = await (await fetch(`http://127.0.0.1:${this.stats}/stats;csv`)).text();
+    const [head, ...rows] = text.trim().split('\n').map((line) => line.split(','));
+    const row = rows.find((r) => r[0] === proxy && r[1] === server);
+    return row[head.indexOf(column)];
   }
 
   // A new process takes over. The old one keeps the connections it has, until
@@ -114,7 +123,7 @@ async function startCluster({ nodes = 3, set = {}, redisUrl, name = 'cluster', e
       ...(redisUrl ? { REDIS_URL: redisUrl } : {}), ...env,
     },
   });
-  const ready = await script.says(/^ready url=(\S+) nodes=(\S+) redis=(\S+) haproxy=(\S+)/m, 40000);
+  const ready = await script.says(/^ready url=(\S+) nodes=(\S+) redis=(\S+) balancer=(\d+) stats=(\S+)/m, 40000);
   const cluster = {
     script,
     directory,
@@ -125,7 +134,7 @@ async function startCluster({ nodes = 3, set = {}, redisUrl, name = 'cluster', e
       return new Member(directory, node, Number(port));
     }),
     redis: ready[3] === 'none' ? null : new Redis(directory, Number(ready[3])),
-    balancer: new Balancer(directory, Number(new URL(ready[1]).port)),
+    balancer: new Balancer(directory, env.BALANCER || 'haproxy', Number(new URL(ready[1]).port), ready[5]),
 
     // Those that still live must end well.
     async stop() {
