@@ -4,6 +4,7 @@
 const fs = require('node:fs');
 const path = require('node:path');
 const { Process, ROOT, BUILD, OUTPUT } = require('./process');
+const { figureAt } = require('./balancer');
 const { until, SLOW } = require('./until');
 
 let clusters = 0;
@@ -94,11 +95,8 @@ class Balancer extends Member {
   }
 
   // A column of HAProxy's statistics, of a frontend, backend or server.
-  async figure(proxy, server, column) {
-    const text = await (await fetch(`http://127.0.0.1:${this.stats}/stats;csv`)).text();
-    const [head, ...rows] = text.trim().split('\n').map((line) => line.split(','));
-    const row = rows.find((r) => r[0] === proxy && r[1] === server);
-    return row[head.indexOf(column)];
+  figure(proxy, server, column) {
+    return figureAt(this.stats, proxy, server, column);
   }
 
   // A new process takes over. The old one keeps the connections it has, until
