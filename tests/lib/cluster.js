@@ -31,6 +31,11 @@ class Member {
     return Number(fs.readFileSync(path.join(this.directory, `${this.name}.pid`), 'utf8'));
   }
 
+  // Where Prometheus finds it.
+  get metricsAddress() {
+    return new URL(this.admin || this.url).host;
+  }
+
   log() {
     return fs.readFileSync(path.join(this.directory, `${this.name}.log`), 'utf8');
   }
