@@ -7,7 +7,7 @@
 #   PORT=8080          the balancer's port; 0 takes any free one
 #   HOST=127.0.0.1     the balancer's address; 0.0.0.0 opens it to the network
 #   BALANCER=haproxy   or nginx: deploy/haproxy.cfg or deploy/nginx.conf
-#   BALANCER_CERT=     PEM file of certificate and key: the balancer speaks TLS;
+#   BALANCER_CERT=     PEM file of certificate and key, its whole path: TLS;
 #                      for BALANCER_STICKY and others see deploy/haproxy.cfg
 #   ADAPTER=redis      adapter.type of the nodes
 #   CONFIG=deploy/node.yaml   their configuration file
