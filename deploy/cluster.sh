@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # Runs a whole cluster on this machine until Ctrl-C: redis-server, NODES nodes and
-# HAProxy, all on loopback, each a child of this script. `make cluster` calls it.
+# a balancer, all on loopback, each a child of this script. `make cluster` calls it.
 #
 # Settings, from the environment:
 #   NODES=3            how many nodes
 #   PORT=8080          the balancer's port; 0 takes any free one
 #   HOST=127.0.0.1     the balancer's address; 0.0.0.0 opens it to the network
+#   BALANCER=haproxy   or nginx: deploy/haproxy.cfg or deploy/nginx.conf
+#   BALANCER_CERT=     PEM file of certificate and key, its whole path: TLS;
+#                      for BALANCER_STICKY and others see deploy/haproxy.cfg
 #   ADAPTER=redis      adapter.type of the nodes
 #   CONFIG=deploy/node.yaml   their configuration file
 #   NODE_ARGS=         more arguments for each node, separated by white space
@@ -18,16 +21,16 @@
 #                      than its drain.notice_ms, drain.window_ms and 4 s
 #
 # For programs that start it: once everything serves, one line on stdout,
-#   ready url=http://127.0.0.1:8080 nodes=node-1:PID:PORT:ADMIN,node-2:PID:PORT:ADMIN redis=PORT haproxy=PID stats=PORT
+#   ready url=http://127.0.0.1:8080 nodes=node-1:PID:PORT:ADMIN,node-2:PID:PORT:ADMIN redis=PORT balancer=PID stats=PORT
 # (ADMIN: the port of the node's admin listener)
-# and nothing else there (redis=none with REDIS_URL). All other words go to
-# stderr. SIGTERM or SIGINT stops everything, a second one at once. Exit status:
+# and nothing else there (redis=none with REDIS_URL, stats=none with nginx). All
+# other words go to stderr. SIGTERM or SIGINT stops everything, a second one at once. Exit status:
 #   0  stopped as told, and every node that was still running ended with 0
 #   1  did not become ready, or a node ended badly or had to be killed
 #   2  cannot start like this: port taken, program missing, already running
 # When this script is killed, the kernel kills its children.
 #
-# In CLUSTER_DIR, for each NAME (node-1 ..., redis, haproxy):
+# In CLUSTER_DIR, for each NAME (node-1 ..., redis, haproxy or nginx):
 #   NAME.log    what it prints, appended
 #   NAME.pid    while it runs
 #   NAME.start  a script that starts it again as it was: same port, same name
@@ -45,6 +48,7 @@ nodes=${NODES:-3}
 port=${PORT:-8080}
 host=${HOST:-127.0.0.1}
 adapter=${ADAPTER:-redis}
+balancer=${BALANCER:-haproxy}
 config=${CONFIG:-$root/deploy/node.yaml}
 start_seconds=${START_SECONDS:-30}
 stop_seconds=${STOP_SECONDS:-40}
@@ -59,10 +63,11 @@ refuse() {
 case $nodes in '' | *[!0-9]* | 0) refuse "NODES=$nodes is not a number of nodes" ;; esac
 case $port in '' | *[!0-9]*) refuse "PORT=$port is not a port" ;; esac
 [ -x "$build/confab" ] || refuse "there is no $build/confab: run make first"
-for program in redis-server haproxy setpriv setsid; do
+case $balancer in haproxy | nginx) ;; *) refuse "BALANCER=$balancer is neither haproxy nor nginx" ;; esac
+for program in redis-server "$balancer" setpriv setsid; do
     [ -n "${REDIS_URL:-}" ] && [ "$program" = redis-server ] && continue
     PATH=$PATH:/usr/sbin:/sbin command -v "$program" >/dev/null ||
-        refuse "$program is not installed (deploy/deps.sh cluster installs it)"
+        refuse "$program is not installed (deploy/deps.sh cluster installs redis and haproxy)"
 done
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -182,7 +187,7 @@ await_one() { # $1 has ended, by SIGKILL if need be
     unset "name_of[$pid]"
     [ -n "$ready" ] || return # not a drain: it may not have got that far
     case $name:$status in
-    node-*:0 | haproxy:* | redis:*) ;;
+    node-*:0 | "$balancer":* | redis:*) ;;
     *)
         failed=1
         say "cluster: $name ended with status $status"
@@ -196,8 +201,8 @@ await_one() { # $1 has ended, by SIGKILL if need be
 stop_all() {
     local name deadline=$((SECONDS + stop_seconds))
     trap 'hurry=1' INT TERM
-    stop_one haproxy
-    await_one haproxy
+    stop_one "$balancer"
+    await_one "$balancer"
     for name in "${names[@]}"; do
         case $name in node-*) stop_one "$name" ;; esac
     done
@@ -283,7 +288,6 @@ if [ -z "$redis_url" ]; then
     until_true redis redis_answers
 fi
 
-servers=
 ports=() admin_ports=()
 for ((i = 1; i <= nodes; i++)); do
     pick_port
@@ -294,35 +298,78 @@ for ((i = 1; i <= nodes; i++)); do
         --set listen.host=127.0.0.1 --set "listen.port=$free" \
         --set "admin.port=${admin_ports[i]}" \
         --set "node.name=node-$i" --set "adapter.type=$adapter" \
-        --set "redis.url=$redis_url" ${node_args[@]+"${node_args[@]}"}
-    servers+="    server node-$i 127.0.0.1:$free check"$'\n'
+        --set "redis.url=$redis_url" --set engine.trusted_proxies=127.0.0.1 \
+        ${node_args[@]+"${node_args[@]}"}
 done
 for ((i = 1; i <= nodes; i++)); do
     until_true "node-$i" is_ready "${ports[i]}"
 done
 
-# The balancer's file with our servers in the place of the DNS template.
-SERVERS=$servers awk '
-    $1 == "server-template" { printf "%s", ENVIRON["SERVERS"]; found = 1; next }
-    { print }
-    END { exit !found }' "$root/deploy/haproxy.cfg" >"$dir/haproxy.cfg" ||
-    { say "cluster: deploy/haproxy.cfg has no server-template line"; stop_all; exit 1; }
-pick_port
-stats_port=$free
-start haproxy env "BALANCER_BIND=$host:$port" "BALANCER_STATS=127.0.0.1:$stats_port" \
-    haproxy -W -db -f "$dir/haproxy.cfg"
-until_true haproxy all_in_rotation
+# each_node TEXT: a line for each, in which NODE is its name and PORT its port.
+each_node() {
+    local i line
+    for ((i = 1; i <= nodes; i++)); do
+        line=${1//NODE/node-$i}
+        printf '%s\n' "${line//PORT/${ports[i]}}"
+    done
+}
+
+# The file with our servers in the place of the DNS template.
+start_haproxy() {
+    SERVERS=$(each_node '    server NODE 127.0.0.1:PORT check') awk '
+        $1 == "server-template" { print ENVIRON["SERVERS"]; found = 1; next }
+        { print }
+        END { exit !found }' "$root/deploy/haproxy.cfg" >"$dir/haproxy.cfg" ||
+        { say "cluster: deploy/haproxy.cfg has no server-template line"; stop_all; exit 1; }
+    pick_port
+    stats_port=$free
+    start haproxy env "BALANCER_BIND=$host:$port" "BALANCER_STATS=127.0.0.1:$stats_port" \
+        haproxy -W -db -f "$dir/haproxy.cfg"
+    until_true haproxy all_in_rotation
+}
+
+# The file with our servers in the place of those marked "# node". Where it would
+# write is root's: it writes here.
+start_nginx() {
+    local listen="listen $host:$port${BALANCER_CERT:+ ssl};" temp
+    mkdir -p "$dir/nginx" || exit 2
+    [ -z "${BALANCER_CERT:-}" ] || listen+=" ssl_certificate $BALANCER_CERT; ssl_certificate_key $BALANCER_CERT;"
+    for temp in client_body proxy fastcgi uwsgi scgi; do
+        printf '%s_temp_path %q;\n' "$temp" "$dir/nginx/$temp"
+    done >"$dir/nginx/temp.conf"
+    LISTEN=$listen TEMP="include $dir/nginx/temp.conf;" \
+        SERVERS=$(each_node '        server 127.0.0.1:PORT;') \
+        UPSTREAMS=$(each_node '    upstream NODE { server 127.0.0.1:PORT; }') \
+        SHARES=$(each_node "        $((100 / nodes))% NODE;" | sed '$s/[0-9]*%/*/') \
+        NAMES=$(each_node '        ~\.NODE$ NODE;') awk '
+        function once(name) { if (!done[name]++) print ENVIRON[name] }
+        $1 == "http" { print; once("TEMP"); next }
+        $1 == "listen" { once("LISTEN"); next }
+        ! / # node$/ { print; next }
+        $1 == "server" { once("SERVERS"); next }
+        $1 == "upstream" { once("UPSTREAMS"); next }
+        $1 ~ /^~/ { once("NAMES"); next }
+        { once("SHARES") }' "$root/deploy/nginx.conf" >"$dir/nginx.conf"
+    stats_port=none
+    start nginx nginx -p "$dir/nginx" -c "$dir/nginx.conf" \
+        -g "daemon off; error_log stderr; pid $dir/nginx/pid;"
+    until_true nginx listens "$port"
+}
+
+"start_$balancer"
 ready=1
 
-say "confab cluster on http://localhost:$port ($nodes nodes, stats on http://localhost:$stats_port/stats)"
+scheme=http${BALANCER_CERT:+s}
+[ "$stats_port" = none ] || say "balancer's stats on http://localhost:$stats_port/stats"
+say "confab cluster on $scheme://localhost:$port ($nodes nodes)"
 line=
 for ((i = 1; i <= nodes; i++)); do
     line+="${line:+,}node-$i:$(pid_of "node-$i"):${ports[i]}:${admin_ports[i]}"
     say "  node-$i  http://localhost:${ports[i]}  admin http://localhost:${admin_ports[i]}  pid $(pid_of "node-$i")"
 done
 say "logs in $dir; Ctrl-C stops everything"
-printf 'ready url=http://127.0.0.1:%s nodes=%s redis=%s haproxy=%s stats=%s\n' \
-    "$port" "$line" "$redis_port" "$(pid_of haproxy)" "$stats_port"
+printf 'ready url=%s://127.0.0.1:%s nodes=%s redis=%s balancer=%s stats=%s\n' \
+    "$scheme" "$port" "$line" "$redis_port" "$(pid_of "$balancer")" "$stats_port"
 
 # ---- until told to stop --------------------------------------------------------
 

@@ -13,13 +13,15 @@ build="gcc libc6-dev make pkg-config libevent-dev libhiredis-dev libwslay-dev $m
  libyaml-dev libhttp-parser-dev libssl-dev zlib1g-dev ca-certificates"
 cluster="redis-server haproxy"
 tests="libcmocka-dev libjansson-dev clang libclang-rt-dev clang-format clang-tidy cppcheck valgrind \
- pmccabe mandoc bsdextrautils systemd chromium curl procps git python3-socketio python3-requests python3-websocket"
+ pmccabe mandoc bsdextrautils systemd chromium curl procps git python3-socketio python3-requests \
+ python3-websocket nginx prometheus openssl"
 
 have() {
     case $1 in
     libclang-rt-dev) ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-* >/dev/null 2>&1 ;;
-    gcc | make | pkg-config | clang | clang-format | clang-tidy | cppcheck | pmccabe | chromium | curl | git | haproxy | redis-server | valgrind)
+    gcc | make | pkg-config | clang | clang-format | clang-tidy | cppcheck | pmccabe | chromium | curl | git | haproxy | redis-server | valgrind | prometheus | openssl)
         command -v "$1" >/dev/null 2>&1 ;;
+    nginx) PATH=$PATH:/usr/sbin command -v nginx >/dev/null 2>&1 ;;
     libmsgpack*) pkg-config --exists msgpack-c 2>/dev/null || pkg-config --exists msgpack 2>/dev/null ;;
     *) [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ] ;;
     esac

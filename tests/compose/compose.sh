@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Really runs docker-compose.yml: builds the node's image, brings the cluster up,
-# chats through the balancer, scales, kills, restarts, and takes it down.
+# Really runs docker-compose.yml: builds the images, brings the cluster up with a
+# TLS balancer, a Node.js server and Prometheus, chats by all ways in, scales, kills,
+# restarts, and takes it down. Only Grafana is missing: no package of it is.
 #
 # It needs root on a Debian machine and its packages, and no image registry: the
-# base image is made by mmdebstrap, Redis and HAProxy come from Debian
-# (standin/). Docker's engine is started for the test alone, with all its state
+# base image is made by mmdebstrap, and all others of its packages (standin/). Docker's engine is started for the test alone, with all its state
 # in one temporary directory, twice:
 #   to build   in the machine's network, so that apt and npm work as they do
 #              there, but without a bridge or a firewall rule
@@ -35,6 +35,9 @@ export COMPOSE_PROJECT_NAME=confabtest COMPOSE_FILE=$root/docker-compose.yml
 release=${COMPOSE_RELEASE:-$codename}
 export DEBIAN_IMAGE=debian:$release-slim CONFAB_IMAGE=confab:test
 export REDIS_IMAGE=redis:standin HAPROXY_IMAGE=haproxy:standin
+export PROMETHEUS_IMAGE=prometheus:standin NODE_IMAGE=nodejs:standin
+export CERTIFICATE_IMAGE=certificate:test NODEJS_IMAGE=mixed:test
+export COMPOSE_PROFILES=tls,mixed MIXED=$work/mixed
 # More than the hard limit needs a capability that a sandbox may lack.
 NOFILE=$(ulimit -H -n)
 if [ "$NOFILE" = unlimited ] || [ "$NOFILE" -gt 65536 ]; then NOFILE=65536; fi
@@ -113,7 +116,7 @@ cleanup() {
     [ -z "$talker" ] || kill "$talker" 2>/dev/null
     if [ -n "$engine" ]; then
         if [ "$status" != 0 ] || [ "$failed" != 0 ]; then show_logs; fi
-        compose down -v --remove-orphans -t 2 >/dev/null 2>&1
+        COMPOSE_PROFILES=tls,mixed,observability compose down -v --remove-orphans -t 2 >/dev/null 2>&1
     fi
     stop_engine
     [ -z "$resolver" ] || kill "$resolver" 2>/dev/null
@@ -162,9 +165,16 @@ fi
     cannot "network namespaces cannot be made"
 
 check "docker-compose.yml is valid" compose config -q
+COMPOSE_PROFILES=tls,mixed,observability check "with all profiles, too" compose config -q
 
-# The bundle is fetched here, where npm is set up; see deploy/Dockerfile.
+# What comes from npm is fetched here, where that is set up; see deploy/Dockerfile
+# and deploy/mixed/Dockerfile.
 make -s -C "$root" build/bundle/socket.io.js
+cp -r "$root/deploy/mixed" "$MIXED"
+(cd "$MIXED" && npm ci --omit=dev --ignore-scripts --no-audit --no-fund >"$work/npm.log" 2>&1) || {
+    tail -n 20 "$work/npm.log" >&2
+    exit 1
+}
 
 step "base image"
 base=$cache/$release.tar
@@ -186,18 +196,24 @@ fi
 start_engine build
 docker import "$base" "$DEBIAN_IMAGE" >/dev/null
 
-step "images of redis and haproxy"
-for name in redis haproxy; do
+step "images of others"
+builds=()
+for name in redis haproxy prometheus nodejs; do
     docker build -q --network=host --build-arg "BASE=$DEBIAN_IMAGE" -t "$name:standin" \
-        "$here/standin/$name" >/dev/null
+        "$here/standin/$name" >/dev/null &
+    builds+=($!)
 done
+for one in "${builds[@]}"; do wait "$one"; done
 
-step "image of the node"
-compose -f "$COMPOSE_FILE" -f "$here/build.yml" build node >"$work/build.log" 2>&1 || {
-    tail -n 40 "$work/build.log" >&2
-    echo "deploy/Dockerfile does not build" >&2
-    exit 1
-}
+step "our images"
+for name in node certificate nodejs; do
+    compose -f "$COMPOSE_FILE" -f "$here/build.yml" build $name >"$work/build.log" 2>&1 || {
+        tail -n 40 "$work/build.log" >&2
+        echo "the image of $name does not build" >&2
+        exit 1
+    }
+done
+docker history --format '# {{.Size}}  {{.CreatedBy}}' "$CONFAB_IMAGE" | cut -c 1-100
 docker images --format '# {{.Repository}}:{{.Tag}} {{.Size}}'
 stop_engine
 
@@ -243,7 +259,7 @@ ask() { # ask N: everybody chats, on N nodes
 }
 
 step "up"
-compose up -d --no-build --scale node=3 >"$work/up.log" 2>&1 || {
+{ compose up -d --no-build --scale node=3 && compose up -d --no-build --no-deps prometheus; } >"$work/up.log" 2>&1 || {
     cat "$work/up.log" >&2
     exit 1
 }
@@ -265,17 +281,36 @@ unprivileged() {
 }
 check "a node has no privileges" unprivileged
 
-coproc chat { exec "${inside[@]}" node "$here/chat.js" "$url"; }
+secure=https://localhost:8443
+certificate() { docker cp "$(containers haproxy-tls):/certificate/balancer.pem" "$work/balancer.pem" 2>/dev/null; }
+check "a certificate was made" within 10 certificate
+is_secure() { get --cacert "$work/balancer.pem" "$secure/" | grep '<html' >/dev/null; }
+check "and serves https" within 10 is_secure
+measured() { # measured JOB N: Prometheus reads N of them
+    get --get --data-urlencode "query=sum(up{job=\"$1\"})" http://127.0.0.1:9090/api/v1/query |
+        grep "\"$2\"\\]" >/dev/null
+}
+check "Prometheus finds the nodes" within 20 measured confab 3
+check "and both balancers" within 20 measured haproxy 2
+speaks() { get "http://127.0.0.1:8090/socket.io/?EIO=4&transport=polling" | grep '"sid"' >/dev/null; }
+check "a Node.js server is there" within 10 speaks
+
+coproc chat {
+    exec "${inside[@]}" env NODE_EXTRA_CA_CERTS="$work/balancer.pem" \
+        node "$here/chat.js" "$url" "$secure" http://127.0.0.1:8090
+}
 # shellcheck disable=SC2154  # coproc sets it
 talker=$chat_PID
 # bash forgets its own descriptors when the process ends
 exec {to_chat}>&"${chat[1]}" {from_chat}<&"${chat[0]}"
-check "clients of all kinds chat across nodes" ask 3
+check "clients of all kinds chat across nodes, by TLS, and with Node.js" ask 3
 
 step "scale"
 compose up -d --no-build --scale node=5 >"$work/scale.log" 2>&1 || cat "$work/scale.log"
 check "two more nodes are found" within 15 nodes_up 5
-check "and used" ask 5
+# the balancer fills them slowly
+check "and used" within 20 ask 5
+check "Prometheus finds them, too" within 20 measured confab 5
 
 stops_clean() { # SIGTERM, a clean end, and the balancer knows
     local one
@@ -310,7 +345,7 @@ check "everybody chats on" within 20 ask 2
 step "down"
 kill "$talker" && { wait "$talker" || true; } 2>/dev/null
 talker=
-compose down -t 30 >"$work/down.log" 2>&1 || cat "$work/down.log"
+COMPOSE_PROFILES=tls,mixed,observability compose down -v -t 30 >"$work/down.log" 2>&1 || cat "$work/down.log"
 check "down leaves nothing" is_gone
 step "done, $(du -sm "$work" | cut -f1) MB used"
 echo "$passed passed, $failed failed"

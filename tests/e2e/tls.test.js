@@ -3,30 +3,15 @@
 
 const { describe, test, before, after, afterEach } = require('node:test');
 const assert = require('node:assert/strict');
-const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const tls = require('node:tls');
 const { REFERENCE, startNode, startFixture } = require('../lib/servers');
 const { run, BUILD, OUTPUT } = require('../lib/process');
 const { Connection } = require('../lib/raw');
+const { pair } = require('../lib/certificate');
 const { MODES, connect, ask, closeAll } = require('../lib/clients');
 const { until } = require('../lib/until');
-
-const dir = path.join(OUTPUT, `${process.pid}-pairs`);
-
-// A certificate that is its own authority.
-function pair(name) {
-  fs.mkdirSync(dir, { recursive: true });
-  const cert = path.join(dir, `${name}.crt`);
-  const key = path.join(dir, `${name}.key`);
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt',
-    'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-subj', `/CN=${name}`,
-    '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert],
-  { stdio: 'ignore' });
-  fs.chmodSync(key, 0o600);
-  return { cert, key, ca: fs.readFileSync(cert) };
-}
 
 const settings = ({ cert, key }) => ({ 'tls.certificate_file': cert, 'tls.key_file': key });
 

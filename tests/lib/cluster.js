@@ -1,10 +1,11 @@
 'use strict';
-// Redis, HAProxy and nodes, as `make cluster` runs them, on ports of their own.
+// Redis, a balancer and nodes, as `make cluster` runs them, on ports of their own.
 
 const fs = require('node:fs');
 const path = require('node:path');
 const { metricsOf } = require('./metrics');
 const { Process, ROOT, BUILD, OUTPUT } = require('./process');
+const { figureAt } = require('./balancer');
 const { AT_ONCE } = require('./servers');
 const { until, SLOW } = require('./until');
 
@@ -31,6 +32,11 @@ class Member {
 
   get pid() {
     return Number(fs.readFileSync(path.join(this.directory, `${this.name}.pid`), 'utf8'));
+  }
+
+  // Where Prometheus finds it.
+  get metricsAddress() {
+    return new URL(this.admin || this.url).host;
   }
 
   log() {
@@ -88,8 +94,14 @@ class Redis extends Member {
 }
 
 class Balancer extends Member {
-  constructor(directory, port) {
-    super(directory, 'haproxy', port);
+  constructor(directory, name, port, stats) {
+    super(directory, name, port);
+    this.stats = stats;
+  }
+
+  // A column of HAProxy's statistics, of a frontend, backend or server.
+  figure(proxy, server, column) {
+    return figureAt(this.stats, proxy, server, column);
   }
 
   // A new process takes over. The old one keeps the connections it has, until
@@ -114,7 +126,7 @@ async function startCluster({ nodes = 3, set = {}, redisUrl, name = 'cluster', e
       ...(redisUrl ? { REDIS_URL: redisUrl } : {}), ...env,
     },
   });
-  const ready = await script.says(/^ready url=(\S+) nodes=(\S+) redis=(\S+) haproxy=(\S+)/m, 40000);
+  const ready = await script.says(/^ready url=(\S+) nodes=(\S+) redis=(\S+) balancer=(\d+) stats=(\S+)/m, 40000);
   const cluster = {
     script,
     directory,
@@ -125,7 +137,7 @@ async function startCluster({ nodes = 3, set = {}, redisUrl, name = 'cluster', e
       return new Member(directory, node, Number(port), Number(adminPort));
     }),
     redis: ready[3] === 'none' ? null : new Redis(directory, Number(ready[3])),
-    balancer: new Balancer(directory, Number(new URL(ready[1]).port)),
+    balancer: new Balancer(directory, env.BALANCER || 'haproxy', Number(new URL(ready[1]).port), ready[5]),
 
     // Those that still live must end well.
     async stop() {
