@@ -262,14 +262,14 @@ static void fail(struct stream *s, int error)
     s->ops->on_end(s, owner, error);
 }
 
-static ssize_t write_some(struct stream *s)
+static inline ssize_t write_some(struct stream *s)
 {
     struct iovec iov[IOV_MAX_TURN];
     int n = bytesq_iov(&s->out->q, iov, IOV_MAX_TURN);
     return s->io->write(s->io, s->fd, iov, n);
 }
 
-static void was_sent(struct stream *s, size_t n)
+static inline void was_sent(struct stream *s, size_t n)
 {
     metrics_add(M_BYTES_OUT, n);
     bytesq_sent(&s->out->q, n);
