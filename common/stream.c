@@ -287,7 +287,7 @@ static void fail(struct stream *s, int error)
     s->ops->on_end(s, owner, error);
 }
 
-static ssize_t write_some(struct stream *s)
+static inline ssize_t write_some(struct stream *s)
 {
     struct iovec iov[IOV_MAX_TURN];
     int n = bytesq_iov(&s->out->q, iov, IOV_MAX_TURN);

@@ -8,6 +8,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { chromium } = require('playwright-core');
 const { startCluster } = require('../lib/cluster');
+const { startNode } = require('../lib/servers');
 const { until, SLOW } = require('../lib/until');
 
 const SHOTS = process.env.TEST_OUTPUT || path.resolve(__dirname, '../../build/test-output');
@@ -52,7 +53,7 @@ async function open(options = {}) {
     if (/Content.Security.Policy/i.test(m.text())) mistakes.push(m.text());
   });
   if (options.prepare) await options.prepare(page);
-  await page.goto(cluster.url);
+  await page.goto(options.at || cluster.url);
   return page;
 }
 
@@ -255,6 +256,25 @@ test('a message without an answer is marked, and can be sent again', async () =>
   await ann.waitForSelector('#messages li[data-state="sent"]');
   await sees(bob, said, ['lost']);
   await sees(ann, said, ['lost']);
+});
+
+test('who writes too fast is told how long to wait, and can send it again', async () => {
+  const node = await startNode({ set: { 'rate.room_events': 1, 'rate.room_burst': 3 } });
+  try {
+    const ann = await enter('Ann', 'busy', { at: node.url });
+    for (let i = 0; i < 5; i++) await say(ann, `line ${i}`);
+    await ann.waitForSelector('#messages li[data-state="failed"]');
+    assert.match((await texts(ann, '#messages li[data-state="failed"]'))[0],
+      /Not sent: too much at once; wait [12] s/);
+    await until(async () => {
+      const again = await ann.$('#messages li[data-state="failed"] button >> text=Retry');
+      if (again) await again.click();
+      return !again && (await texts(ann, '#messages li[data-state="pending"]')).length === 0;
+    }, 10000, 'all are sent in the end');
+    await allSent(ann);
+  } finally {
+    await node.stop();
+  }
 });
 
 test('the keyboard is enough', async () => {

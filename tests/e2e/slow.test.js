@@ -7,7 +7,8 @@ const assert = require('node:assert/strict');
 const { startFixture } = require('../lib/servers');
 const { serving, join, settle, CONFAB_ONLY } = require('../lib/suite');
 const { PollingSession, WebSocketSession } = require('../lib/session');
-const { ask, connect, client, MODES } = require('../lib/clients');
+const { ask, MODES } = require('../lib/clients');
+const { WebSocketConnection } = require('../lib/raw');
 const { metric, bounded } = require('../lib/hostile');
 const { until, within, SLOW } = require('../lib/until');
 
@@ -190,6 +191,39 @@ for (const [name, reader] of READERS) {
     });
   });
 }
+
+describe('an upgrade', CONFAB_ONLY, () => {
+  const server = serving(startFixture, { set: settings({ 'limits.output_queue_bytes': 5000000 }) });
+
+  test('of a client that lags keeps the order', async () => {
+    const sender = await join(server);
+    const s = await pollingReader(server, ['r']);
+    await say(sender, 'r', 'news', 100, PAD);
+    const ws = await WebSocketConnection.open(server, s.path.replace('polling', 'websocket'));
+    ws.text('2probe');
+    assert.equal(await ws.textFrame(), '3probe');
+    await say(sender, 'r', 'tick', 10, PAD);
+    ws.text('5');
+    const got = [];
+    while (got.length < 100) got.push(await ws.textFrame());
+    assert.deepEqual(numbersOf(got, 'news'), [...Array(100).keys()]);
+    ws.text('429["echo","fence"]');
+    assert.equal(await ws.textFrame(), '439["fence"]');
+    ws.destroy();
+  });
+
+  test('an end by the server sends what waits first', async () => {
+    const sender = await join(server);
+    const s = await webSocketReader(server, ['q']);
+    await say(sender, 'q', 'cursor', HOPELESS, PAD);
+    await ask(sender, 'broadcast', { rooms: ['q'], event: 'news' }, 'last');
+    await ask(sender, 'sockets-disconnect', { rooms: ['q'] }, true);
+    s.ws.socket.resume();
+    await s.ends(20000);
+    assert.deepEqual(s.packets.slice(-2), ['42["news","last"]', '41']);
+    s.destroy();
+  });
+});
 
 describe('attachments', CONFAB_ONLY, () => {
   const server = serving(startFixture, { set: settings() });

@@ -50,8 +50,8 @@ static void join(void)
     static const char connect[] = "\x81\x82\0\0\0\0"
                                   "40";
     int pair[2];
-    assert_int_equal(
-        socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair),
+                     0);
     http_server_accept(server->http, stream_new(server->loop, pair[0]));
     put(pair[1], upgrade, sizeof(upgrade) - 1);
     put(pair[1], connect, sizeof(connect) - 1);
