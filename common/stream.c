@@ -428,6 +428,11 @@ __attribute__((noinline)) static void flush_later(struct stream *s)
     loop_flush(loop_of(s), &output_of(s)->task);
 }
 
+static inline void count_in(const struct stream *s, size_t n)
+{
+    metrics_add(M_BYTES_IN, s->apart ? 0 : n);
+}
+
 static void read_in(struct stream *s)
 {
     for (int i = 0; i < READS_PER_TURN; i++) {
@@ -446,7 +451,7 @@ static void read_in(struct stream *s)
             fail(s, n < 0 ? errno : 0);
             return;
         }
-        metrics_add(M_BYTES_IN, s->apart ? 0 : (uint64_t)n);
+        count_in(s, (size_t)n);
         s->ops->on_data(s, s->owner,
                         (struct str){loop_of(s)->read_buf, (size_t)n});
         if (s->state != STREAM_OPEN || s->paused ||

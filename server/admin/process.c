@@ -2,12 +2,25 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/metrics.h"
+
+/* Of /proc/self/stat, as proc(5) counts them. */
+enum {
+    FIELD_AFTER_STATE = 4,
+    FIELD_USER = 14,
+    FIELD_SYSTEM = 15,
+    FIELD_START = 22,
+    FIELD_VIRTUAL = 23,
+    FIELD_PAGES = 24,
+    FIELDS,
+};
 
 struct process {
     double cpu_seconds, start_time_seconds;
@@ -23,21 +36,23 @@ static bool read_stat(struct process *p)
     if (f)
         (void)fclose(f);
     text[n] = '\0';
-    const char *rest = strrchr(text, ')');
-    unsigned long long user, system, start, pages;
-    if (!rest || sscanf(rest + 2,
-                        "%*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu "
-                        "%*s %*s %*s %*s %*s %*s %llu %llu %llu",
-                        &user, &system, &start, &p->virtual_bytes, &pages) != 5)
+    char *rest = strrchr(text, ')');
+    unsigned long long field[FIELDS] = {0};
+    if (!rest || rest[1] != ' ' || !rest[2])
         return false;
+    rest += 3; /* over the state, a letter */
+    for (int i = FIELD_AFTER_STATE; i < FIELDS; i++)
+        field[i] = strtoull(rest, &rest, 10);
     double tick = 1.0 / (double)sysconf(_SC_CLK_TCK);
     struct timespec up, now;
     clock_gettime(CLOCK_BOOTTIME, &up);
     clock_gettime(CLOCK_REALTIME, &now);
-    p->cpu_seconds = (double)(user + system) * tick;
-    p->resident_bytes = pages * (unsigned long long)sysconf(_SC_PAGESIZE);
+    p->cpu_seconds = (double)(field[FIELD_USER] + field[FIELD_SYSTEM]) * tick;
+    p->virtual_bytes = field[FIELD_VIRTUAL];
+    p->resident_bytes =
+        field[FIELD_PAGES] * (unsigned long long)sysconf(_SC_PAGESIZE);
     p->start_time_seconds =
-        (double)(now.tv_sec - up.tv_sec) + (double)start * tick;
+        (double)(now.tv_sec - up.tv_sec) + (double)field[FIELD_START] * tick;
     return true;
 }
 
