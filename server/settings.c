@@ -374,7 +374,8 @@ int settings_check(const struct settings *s, char err[CONFIG_ERR_MAX])
     int rc = check_proxies(s, err);
     if (rc == 0)
         rc = check_relay(s, err);
-    rc = check_policies(s, err);
+    if (rc == 0)
+        rc = check_policies(s, err);
     if (rc == 0)
         rc = check_rates(s, err);
     return rc < 0 ? rc : check_sizes(s, err);

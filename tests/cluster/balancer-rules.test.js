@@ -114,11 +114,6 @@ function common(b) {
     assert.notEqual(headers['x-confab-slot'], 'evil');
   });
 
-  test('metrics are not for the public', async () => {
-    assert.equal((await request(b, 'GET', '/metrics')).status, 404);
-    assert.deepEqual(nodes.map((n) => n.requests.length), [0, 0, 0]);
-  });
-
   test('a head that trickles in is cut', { timeout: 20000 * SLOW }, async () => {
     const c = new Connection(b);
     const began = Date.now();

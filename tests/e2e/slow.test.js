@@ -290,7 +290,7 @@ describe('by default', CONFAB_ONLY, () => {
     assert.equal(details.context.reason, 'slow consumer');
     const got = s.inbox.all.filter((e) => e.event === 'cursor').map(({ args: [i] }) => i);
     assert.equal(prefixOf(got), got.length);
-    assert.match(server.process.output(), /slow_consumer node=\S+ sid=\S{8} address=127\.0\.0\.1 transport=websocket/);
+    assert.match(server.process.output(), /slow_consumer node=\S+ sid=\S{10} address=127\.0\.0\.1 transport=websocket/);
   });
 
   test('one that stays at the limit is closed after a while', async () => {

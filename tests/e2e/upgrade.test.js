@@ -10,7 +10,8 @@ const { WebSocketConnection, requestText, get } = require('../lib/raw');
 const { client, connected, upgraded, transportOf, ask } = require('../lib/clients');
 const { until, within, SLOW } = require('../lib/until');
 
-const server = serving(startFixture);
+// Some tests send as fast as they can.
+const server = serving(startFixture, { set: { 'rate.connection_events': 0 } });
 const UPGRADE = { name: 'upgrade', options: { transports: ['polling', 'websocket'] } };
 
 const second = (s) => WebSocketConnection.open(s.server, s.path.replace('=polling', '=websocket'));
