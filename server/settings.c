@@ -350,6 +350,17 @@ bool settings_uses_redis(const struct settings *s)
            (s->adapter_type == SETTINGS_AUTO && s->redis_url[0] != '\0');
 }
 
+static int check_cors(const struct settings *s, char err[CONFIG_ERR_MAX])
+{
+    if (s->cors_credentials && str_eq(str_of(s->cors_origins), STR("*")))
+        return wrong(err, "engine.cors_credentials needs named origins in "
+                          "engine.cors_origins, not *");
+    if (s->cors_enforce && names_no_origin(s->cors_origins))
+        return wrong(err, "engine.cors_enforce needs named origins in "
+                          "engine.cors_origins");
+    return 0;
+}
+
 int settings_check(const struct settings *s, char err[CONFIG_ERR_MAX])
 {
     struct str path = str_of(s->engine_path);
@@ -361,17 +372,13 @@ int settings_check(const struct settings *s, char err[CONFIG_ERR_MAX])
     if (!s->certificate_file[0] != !s->key_file[0])
         return wrong(err, "tls.certificate_file and tls.key_file: set both or "
                           "none");
-    if (s->cors_credentials && str_eq(str_of(s->cors_origins), STR("*")))
-        return wrong(err, "engine.cors_credentials needs named origins in "
-                          "engine.cors_origins, not *");
-    if (s->cors_enforce && names_no_origin(s->cors_origins))
-        return wrong(err, "engine.cors_enforce needs named origins in "
-                          "engine.cors_origins");
     if (s->cookie[0] && !http_token_valid(str_of(s->cookie)))
         return wrong(err, "engine.cookie is no name for a cookie");
     if (!http_value_valid(str_of(s->cookie_attributes)))
         return wrong(err, "engine.cookie_attributes has a control character");
-    int rc = check_proxies(s, err);
+    int rc = check_cors(s, err);
+    if (rc == 0)
+        rc = check_proxies(s, err);
     if (rc == 0)
         rc = check_relay(s, err);
     if (rc == 0)

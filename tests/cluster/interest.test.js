@@ -30,7 +30,7 @@ async function counters(node) {
 // The first may have a way of its own to Redis.
 async function startNodes(redis, n, set = {}, first = redis) {
   const nodes = [];
-  for (const i of numbers(n)) nodes.push(await startFixture({ redis: i ? redis : first, name: `interest-${i}`, set }));
+  for (const i of numbers(n)) nodes.push(await startFixture({ redis: i ? redis : first, name: `interest-${i}`, set: { ...set, 'rate.connection_events': 0 } }));
   await until(async () => {
     for (const node of nodes) {
       if ((await metricsOf(node)).presence_peers !== n - 1) return false;
