@@ -41,7 +41,7 @@ export COMPOSE_PROFILES=tls,mixed MIXED=$work/mixed
 # More than the hard limit needs a capability that a sandbox may lack.
 NOFILE=$(ulimit -H -n)
 if [ "$NOFILE" = unlimited ] || [ "$NOFILE" -gt 65536 ]; then NOFILE=65536; fi
-export NOFILE PORT=8080
+export NOFILE PORT=8080 DRAIN_WINDOW_MS=3000
 
 step() { printf '# %4d s  %s\n' "$SECONDS" "$*"; }
 
@@ -109,11 +109,13 @@ fi
 
 resolver=
 talker=
+talkers=
 cleanup() {
     local status=$? mount
     trap '' INT TERM
     set +e
     [ -z "$talker" ] || kill "$talker" 2>/dev/null
+    [ -z "$talkers" ] || kill "$talkers" 2>/dev/null
     if [ -n "$engine" ]; then
         if [ "$status" != 0 ] || [ "$failed" != 0 ]; then show_logs; fi
         COMPOSE_PROFILES=tls,mixed,observability compose down -v --remove-orphans -t 2 >/dev/null 2>&1
@@ -323,6 +325,47 @@ compose up -d --no-build --scale node=3 >"$work/scale.log" 2>&1 || cat "$work/sc
 check "fewer nodes" within 20 nodes_up 3
 check "everybody is on those" ask 3
 
+# People of traffic.js talk while the cluster changes under them.
+people=60 fewest=2 # nodes
+pace=$((people * 1000 / DRAIN_WINDOW_MS)) # all may be on one node
+mkfifo "$work/to_crowd" "$work/from_crowd" # bash has one coproc
+"${inside[@]}" node "$here/traffic.js" "$url" $people $pace <"$work/to_crowd" >"$work/from_crowd" &
+talkers=$!
+exec {to_crowd}>"$work/to_crowd" {from_crowd}<"$work/from_crowd"
+hear() {
+    local answer
+    read -r -t 60 answer <&"$from_crowd" || answer="no answer"
+    echo "#   $answer"
+    case $answer in ok*) ;; *) return 1 ;; esac
+}
+judge() { # judge [strictly]
+    (trap '' PIPE && echo "judge ${1:-}" >&"$to_crowd") 2>/dev/null
+    hear
+}
+scale() { # scale N
+    compose up -d --no-build --scale "node=$1" >"$work/scale.log" 2>&1 || cat "$work/scale.log"
+    within 30 nodes_up "$1"
+}
+roll() { # each node in turn is stopped and started
+    local one n
+    n=$(containers node | wc -l)
+    for one in $(containers node); do
+        docker stop -t 40 "$one" >/dev/null && docker start "$one" >/dev/null &&
+            within 30 nodes_up $((n - 1)) && within 30 nodes_up "$n" || return 1
+    done
+}
+
+step "scale under load"
+check "people come" hear
+check "twice as many nodes" scale 6
+check "very few nodes" scale $fewest
+check "everybody heard everything once" judge ""
+step "restart each node under load"
+check "three nodes" scale 3
+judge "" >/dev/null
+check "each is restarted" roll
+check "no handshake was refused, nobody was away for long, all went at the pace" judge strictly
+
 step "kill a node"
 victim=$(any_node)
 pid=$(docker inspect -f '{{.State.Pid}}' "$victim")
@@ -343,8 +386,9 @@ check "the nodes find it again" within 20 everyone_ready
 check "everybody chats on" within 20 ask 2
 
 step "down"
-kill "$talker" && { wait "$talker" || true; } 2>/dev/null
+kill "$talker" "$talkers" && { wait "$talker" "$talkers" || true; } 2>/dev/null
 talker=
+talkers=
 COMPOSE_PROFILES=tls,mixed,observability compose down -v -t 30 >"$work/down.log" 2>&1 || cat "$work/down.log"
 check "down leaves nothing" is_gone
 step "done, $(du -sm "$work" | cut -f1) MB used"
