@@ -139,7 +139,7 @@ static void add_node(const struct sio_server *srv, struct buf *out)
     page_time(out, now);
     buf_fmt(out, ",\"uptime_ms\":%llu,\"state\":\"%s\",",
             (unsigned long long)(loop_now(srv->loop) - srv->began_ms),
-            srv->stopping ? "draining" : "serving");
+            srv->stopping || drain_is_on(&srv->drain) ? "draining" : "serving");
     buf_fmt(out, "\"adapter\":\"%s\",\"cluster_usable\":%s,",
             cluster_kind(srv->cluster),
             cluster_usable(srv->cluster) ? "true" : "false");
