@@ -84,6 +84,7 @@ static const struct {
     {"dropped", M_DROP_VOLATILE, M_DROP_SLOW_LATEST},
     {"disconnects", M_CLOSE_TRANSPORT, M_CLOSE_SHUTDOWN},
     {"slow_clients", M_SLOW_CLIENTS, M_SLOW_CLIENTS},
+    {"slow_behind", M_SLOW_BEHIND, M_SLOW_BEHIND},
     {"slow_closed", M_SLOW_TIME, M_SLOW_SHED},
     {"rate_limited", M_RATE_CONNECTION, M_RATE_ROOM},
     {"queued_bytes", M_OUTPUT_QUEUED, M_OUTPUT_QUEUED},

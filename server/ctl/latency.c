@@ -22,6 +22,8 @@ static unsigned bucket_of(uint64_t us)
 /* The largest value that it holds. */
 static uint64_t bucket_end(unsigned i)
 {
+    if (i == LATENCY_BUCKETS - 1)
+        return UINT64_MAX;
     if (i < EXACT)
         return i;
     unsigned log2 = EXACT_BITS + (i - EXACT) / LATENCY_STEPS;

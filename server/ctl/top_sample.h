@@ -27,7 +27,7 @@ enum {
     X(TOP_BYTES_IN, "bytes_in")         \
     X(TOP_BYTES_OUT, "bytes_out")       \
     X(TOP_QUEUED, "queued_bytes")       \
-    X(TOP_SLOW_CLIENTS, "slow_clients") \
+    X(TOP_BEHIND, "slow_behind")        \
     X(TOP_DROPPED, "dropped")           \
     X(TOP_RATE_LIMITED, "rate_limited") \
     X(TOP_PUBLISHED, "redis_published") \

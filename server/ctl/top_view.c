@@ -37,7 +37,7 @@ static const struct column {
     {"OUT/S", BYTE_RATE, 6, 5, TOP_BYTES_OUT},
     {"LAG99", LAG, 7, 3, 0},
     {"QUEUED", BYTES, 7, 4, TOP_QUEUED},
-    {"SLOW", COUNT, 5, 4, TOP_SLOW_CLIENTS},
+    {"SLOW", COUNT, 5, 4, TOP_BEHIND},
     {"DROPS", COUNT, 6, 7, TOP_DROPPED},
     {"LIMITED", COUNT, 7, 14, TOP_RATE_LIMITED},
     {"REDIS", REDIS, 6, 10, 0},
@@ -226,7 +226,7 @@ static void draw_sum(const struct top *t, unsigned rank, struct buf *out)
         if (c->kind == NAME)
             buf_fmt(out, "%-*s", (int)c->width, "all");
         else
-            buf_fmt(out, "%*s", (int)c->width, adds ? text : "");
+            buf_fmt(out, "%*s", (int)c->width, adds ? text : "-");
     }
     buf_addc(out, '\n');
 }
