@@ -129,6 +129,9 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libconfab.a
 $(BUILD)/tests/unit/test_ctl_line: $(BUILD)/server/ctl/line.o
 $(BUILD)/tests/unit/test_ctl_wire: $(addprefix $(BUILD)/server/ctl/,url.o answer.o \
 	frames.o eio.o http.o conn.o node_table.o)
+$(BUILD)/tests/unit/test_ctl_bench: $(addprefix $(BUILD)/server/ctl/,latency.o \
+	sequence.o reasons.o human.o)
+$(BUILD)/tests/unit/test_ctl_top: $(addprefix $(BUILD)/server/ctl/,human.o top_sample.o)
 $(BUILD)/tests/ctl/talk: $(addprefix $(BUILD)/server/ctl/,url.o answer.o frames.o \
 	eio.o http.o conn.o client.o)
 

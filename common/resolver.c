@@ -27,6 +27,7 @@ struct resolver_query {
     struct timer deadline;
     resolver_fn *done; /* NULL once nobody waits */
     void *arg;
+    bool all;
 };
 
 struct resolver *resolver_new(struct loop *l)
@@ -65,13 +66,25 @@ static struct evdns_base *dns_base(struct resolver *r)
     return r->dns;
 }
 
+static void tell(resolver_fn *done, void *arg, const struct addrinfo *list,
+                 bool all)
+{
+    done(arg, list->ai_addr, (socklen_t)list->ai_addrlen, NULL);
+    if (!all)
+        return;
+    for (list = list->ai_next; list; list = list->ai_next)
+        done(arg, list->ai_addr, (socklen_t)list->ai_addrlen, NULL);
+    done(arg, NULL, 0, NULL);
+}
+
 static void on_answer(int result, struct evutil_addrinfo *list, void *arg)
 {
     struct resolver_query *q = arg;
     struct resolver *r = q->owner;
     timer_stop(&q->deadline);
-    if (q->done && result == 0 && list)
-        q->done(q->arg, list->ai_addr, (socklen_t)list->ai_addrlen, NULL);
+    bool found = result == 0 && list;
+    if (q->done && found)
+        tell(q->done, q->arg, list, q->all);
     else if (q->done)
         q->done(q->arg, NULL, 0,
                 result ? evutil_gai_strerror(result) : "no address");
@@ -96,7 +109,7 @@ static void on_deadline(struct timer *t)
 
 /* Addresses, and the name that means this machine everywhere (RFC 6761). */
 static bool answer_at_once(const char *host, const char *port,
-                           resolver_fn *done, void *arg)
+                           resolver_fn *done, void *arg, bool all)
 {
     struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
                              .ai_socktype = SOCK_STREAM};
@@ -105,23 +118,24 @@ static bool answer_at_once(const char *host, const char *port,
         host = "127.0.0.1";
     if (getaddrinfo(host, port, &hints, &list) != 0)
         return false;
-    done(arg, list->ai_addr, list->ai_addrlen, NULL);
+    tell(done, arg, list, all);
     freeaddrinfo(list);
     return true;
 }
 
-struct resolver_query *resolver_find(struct resolver *r, const char *host,
-                                     uint16_t port, resolver_fn *done,
-                                     void *arg)
+static struct resolver_query *find(struct resolver *r, const char *host,
+                                   uint16_t port, resolver_fn *done, void *arg,
+                                   bool all)
 {
     char service[8];
     (void)snprintf(service, sizeof(service), "%u", port);
-    if (answer_at_once(host, service, done, arg))
+    if (answer_at_once(host, service, done, arg, all))
         return NULL;
     struct resolver_query *q = mem_zalloc(sizeof(*q));
     q->owner = r;
     q->done = done;
     q->arg = arg;
+    q->all = all;
     timer_init(&q->deadline, on_deadline);
     loop_timer(r->loop, &q->deadline, QUERY_MS);
     r->queries++;
@@ -135,6 +149,20 @@ struct resolver_query *resolver_find(struct resolver *r, const char *host,
         return NULL;
     q->req = req;
     return q;
+}
+
+struct resolver_query *resolver_find(struct resolver *r, const char *host,
+                                     uint16_t port, resolver_fn *done,
+                                     void *arg)
+{
+    return find(r, host, port, done, arg, false);
+}
+
+struct resolver_query *resolver_find_all(struct resolver *r, const char *host,
+                                         uint16_t port, resolver_fn *done,
+                                         void *arg)
+{
+    return find(r, host, port, done, arg, true);
 }
 
 void resolver_cancel(struct resolver_query *q)

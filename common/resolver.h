@@ -22,6 +22,11 @@ typedef void resolver_fn(void *arg, const struct sockaddr *addr, socklen_t len,
 struct resolver_query *resolver_find(struct resolver *r, const char *host,
                                      uint16_t port, resolver_fn *done,
                                      void *arg);
+/* The same, and `done` gets every address, then NULL; with that a sentence only
+ * when there was none. A running query is gone from the first call on. */
+struct resolver_query *resolver_find_all(struct resolver *r, const char *host,
+                                         uint16_t port, resolver_fn *done,
+                                         void *arg);
 void resolver_cancel(struct resolver_query *q);
 
 #endif

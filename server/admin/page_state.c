@@ -84,6 +84,7 @@ static const struct {
     {"dropped", M_DROP_VOLATILE, M_DROP_SLOW_LATEST},
     {"disconnects", M_CLOSE_TRANSPORT, M_CLOSE_SHUTDOWN},
     {"slow_clients", M_SLOW_CLIENTS, M_SLOW_CLIENTS},
+    {"slow_behind", M_SLOW_BEHIND, M_SLOW_BEHIND},
     {"slow_closed", M_SLOW_TIME, M_SLOW_SHED},
     {"rate_limited", M_RATE_CONNECTION, M_RATE_ROOM},
     {"queued_bytes", M_OUTPUT_QUEUED, M_OUTPUT_QUEUED},
@@ -139,7 +140,7 @@ static void add_node(const struct sio_server *srv, struct buf *out)
     page_time(out, now);
     buf_fmt(out, ",\"uptime_ms\":%llu,\"state\":\"%s\",",
             (unsigned long long)(loop_now(srv->loop) - srv->began_ms),
-            srv->stopping ? "draining" : "serving");
+            srv->stopping || drain_is_on(&srv->drain) ? "draining" : "serving");
     buf_fmt(out, "\"adapter\":\"%s\",\"cluster_usable\":%s,",
             cluster_kind(srv->cluster),
             cluster_usable(srv->cluster) ? "true" : "false");

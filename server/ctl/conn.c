@@ -1,6 +1,7 @@
 #include "server/ctl/conn.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -19,6 +20,29 @@ struct ctl_conn {
     struct timer begin;   /* first the start, then the deadline */
     bool ended;           /* the stream is of no more use */
 };
+
+void ctl_net_open(struct ctl_net *net, uint32_t connect_ms)
+{
+    (void)signal(SIGPIPE, SIG_IGN);
+    net->loop = loop_new();
+    net->resolver = resolver_new(net->loop);
+    net->connect_ms = connect_ms;
+}
+
+void ctl_net_close(struct ctl_net *net)
+{
+    /* Good-byes are in the streams' hands. */
+    uint64_t end = loop_now(net->loop) + LINGER_MS;
+    do
+        loop_turn(net->loop, 10);
+    while (stream_lingering() > 0 && loop_now(net->loop) < end);
+    stream_abort_lingering();
+    loop_turn(net->loop, 0);
+    resolver_free(net->resolver);
+    loop_turn(net->loop, 0);
+    tls_free(net->tls);
+    loop_free(net->loop);
+}
 
 struct ctl_fault ctl_fault(enum ctl_fault_kind kind, const char *fmt, ...)
 {

@@ -16,6 +16,12 @@ struct ctl_net {
     uint32_t connect_ms;
 };
 
+/* Makes the loop and the resolver; `tls`, which may be NULL, is set before and
+ * the net's from then on. */
+void ctl_net_open(struct ctl_net *net, uint32_t connect_ms);
+/* Waits a moment for what is still to go out, and frees all three. */
+void ctl_net_close(struct ctl_net *net);
+
 /* Why something ended that was not to end. */
 enum ctl_fault_kind {
     FAULT_NAME,      /* the name has no address */

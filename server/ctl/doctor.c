@@ -1,6 +1,5 @@
 #include "server/ctl/doctor.h"
 
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
@@ -179,21 +178,6 @@ static void visit(struct doctor *d)
     doctor_idle_end(d, idle);
 }
 
-static void leave(struct doctor *d)
-{
-    /* Good-byes are in the streams' hands. */
-    uint64_t end = loop_now(d->net.loop) + 500;
-    do
-        loop_turn(d->net.loop, 10);
-    while (stream_lingering() > 0 && loop_now(d->net.loop) < end);
-    stream_abort_lingering();
-    loop_turn(d->net.loop, 0);
-    resolver_free(d->net.resolver);
-    loop_turn(d->net.loop, 0);
-    tls_free(d->net.tls);
-    loop_free(d->net.loop);
-}
-
 int doctor_main(int argc, char **argv)
 {
     struct doctor d = {0};
@@ -206,12 +190,9 @@ int doctor_main(int argc, char **argv)
         doctor_note("%s", err);
         return CTL_USAGE;
     }
-    (void)signal(SIGPIPE, SIG_IGN);
-    d.net.loop = loop_new();
-    d.net.resolver = resolver_new(d.net.loop);
-    d.net.connect_ms = DOCTOR_STEP_MS;
+    ctl_net_open(&d.net, DOCTOR_STEP_MS);
     d.end_ms = loop_now(d.net.loop) + d.options.timeout_ms;
     visit(&d);
-    leave(&d);
+    ctl_net_close(&d.net);
     return d.wrong > 0 ? CTL_FAILED : CTL_OK;
 }

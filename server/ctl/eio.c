@@ -650,6 +650,9 @@ void ctl_eio_free(struct ctl_eio *e)
     if (e->state == EIO_IS_OPEN && e->by_ws) {
         ws_send(e, FRAME_TEXT, STR("1"));
         ws_send(e, FRAME_CLOSE, (struct str){normal, sizeof(normal)});
+    } else if (e->state == EIO_IS_OPEN) {
+        eio4_coding.add(&e->out, STR("1"), false);
+        post_out(e); /* over a connection that is there already */
     }
     let_go(e);
     loop_bury(e->net->loop, destroy, e);

@@ -5,9 +5,12 @@
 #include <unistd.h>
 
 #include "common/json_out.h"
+#include "server/ctl/bench.h"
 #include "server/ctl/doctor.h"
+#include "server/ctl/drain.h"
 #include "server/ctl/lines.h"
 #include "server/ctl/options.h"
+#include "server/ctl/top.h"
 #include "server/io/pack.h"
 
 enum { ARGUMENTS_MAX = 64 * 1024 * 1024 };
@@ -139,7 +142,12 @@ static int run(const struct ctl_options *o)
 static const struct own_command {
     const char *name;
     int (*run)(int argc, char **argv);
-} own_commands[] = {{"doctor", doctor_main}};
+} own_commands[] = {
+    {"doctor", doctor_main},
+    {"top", top_main},
+    {"bench", bench_main},
+    {"drain", drain_main},
+};
 
 int main(int argc, char **argv)
 {

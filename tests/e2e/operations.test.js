@@ -193,9 +193,12 @@ describe('an installed confab', { skip: REFERENCE || /asan/.test(BUILD) }, () =>
     for (const program of ['confab', 'confabctl']) {
       const help = await must(path.join(BUILD, program), ['--help']);
       const text = await must('sh', ['-c', `mandoc -T utf8 ${page(`man1/${program}.1`)} | col -b`]);
-      for (const [option] of help.matchAll(/(?<![-\w])--[a-z][-a-z]+/g)) {
+      const own = program === 'confabctl' ? ['top', 'drain', 'doctor', 'bench'] : [];
+      const helps = await Promise.all(own.map((c) => must(path.join(BUILD, program), [c, '--help'])));
+      for (const [option] of [help, ...helps].join('').matchAll(/(?<![-\w])--[a-z][-a-z]+/g)) {
         assert.match(text, new RegExp(`${option}\\b`), `${option} in ${program}(1)`);
       }
+      for (const command of own) assert.match(text, new RegExp(`^ +${command}\\b`, 'm'));
     }
     const settings = fs.readFileSync(page(pages[2]), 'utf8');
     const printed = await must(CONFAB, ['--print-config']);
@@ -215,5 +218,10 @@ describe('an installed confab', { skip: REFERENCE || /asan/.test(BUILD) }, () =>
     assert.deepEqual(await complete('confab', '--set', 'redis.u'), ['redis.url=', 'redis.url_file=']);
     assert.deepEqual(await complete('confabctl', 'server-'), ['server-emit']);
     assert.deepEqual(await complete('confabctl', 'emit', '--vol'), ['--volatile']);
+    for (const command of ['top', 'drain', 'doctor', 'bench']) {
+      assert.deepEqual(await complete('confabctl', command), [command]);
+    }
+    assert.deepEqual(await complete('confabctl', 'top', '--o'), ['--once']);
+    assert.deepEqual(await complete('confabctl', 'bench', '--transport', 'p'), ['polling']);
   });
 });

@@ -40,9 +40,9 @@ banned() {
     # the application has the C library and sio.h only
     finding "allocation only in mem.c" \
         "$(grep -nE '\b(malloc|calloc|realloc|strdup|free)\(' $product /dev/null | grep -vE '^(common/mem\.|server/app/)')"
-    finding "sockets only in stream.c, standard input in lines.c" \
+    finding "sockets only in stream.c, standard input in lines.c and terminal.c" \
         "$(grep -nE '[^_a-z](read|write|writev|accept4?|connect|recv|send)\(' $units /dev/null |
-            grep -vE '^(common/(stream|log)|server/ctl/lines)\.c' | grep -vE '/\*|^\S+:\s+\*|->|\.(read|write|connect|send)\(')"
+            grep -vE '^(common/(stream|log)|server/ctl/lines|server/ctl/terminal)\.c' | grep -vE '/\*|^\S+:\s+\*|->|\.(read|write|connect|send)\(')"
 }
 
 symbols() {
