@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <getopt.h>
 #include <stdio.h>
 
@@ -183,6 +184,7 @@ static int complete(struct bench_options *o, bool rooms)
         return refuse("there are more rooms than clients", "");
     if (o->rooms > o->clients)
         o->rooms = o->clients;
+    assert(o->rooms > 0);
     uint64_t members = (o->clients + o->rooms - 1) / o->rooms;
     if (members * o->clients > PAIRS_MAX)
         return refuse("too many clients in a room to keep track of: take more "

@@ -92,11 +92,13 @@ static void on_address(void *arg, const struct sockaddr *addr, socklen_t len,
     (void)len;
     struct drain *d = arg;
     if (addr) {
-        d->addresses++;
+        if (d->addresses++ == 0)
+            (void)ctl_target_at(&d->url, addr);
         return;
     }
     if (why)
-        fprintf(stderr, "confabctl: %s has no address: %s\n", d->url.host, why);
+        fprintf(stderr, "confabctl: %s has no address: %s\n",
+                d->targets.v[0].host, why);
     d->done = true;
 }
 
@@ -111,7 +113,7 @@ static bool is_one(struct drain *d)
         fprintf(stderr,
                 "confabctl: %s is the name of %zu nodes: give the address of "
                 "one\n",
-                d->url.host, d->addresses);
+                d->targets.v[0].host, d->addresses);
     return d->addresses == 1;
 }
 

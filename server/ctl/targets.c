@@ -1,5 +1,6 @@
 #include "server/ctl/targets.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -62,4 +63,22 @@ int ctl_targets_complete(struct ctl_targets *t)
     (void)snprintf(url, sizeof(url), "http://%s%s%s:%s", colons ? "[" : "",
                    host, colons ? "]" : "", port);
     return add(t, url);
+}
+
+bool ctl_target_at(struct ctl_url *u, const struct sockaddr *addr)
+{
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    bool ok = false, six = addr->sa_family == AF_INET6;
+    if (addr->sa_family == AF_INET) {
+        memcpy(&v4, addr, sizeof(v4));
+        ok = inet_ntop(AF_INET, &v4.sin_addr, u->host, CTL_HOST_MAX) != NULL;
+    } else if (six) {
+        memcpy(&v6, addr, sizeof(v6));
+        ok = inet_ntop(AF_INET6, &v6.sin6_addr, u->host, CTL_HOST_MAX) != NULL;
+    }
+    if (ok)
+        (void)snprintf(u->authority, sizeof(u->authority), "%s%s%s:%u",
+                       six ? "[" : "", u->host, six ? "]" : "", u->port);
+    return ok;
 }

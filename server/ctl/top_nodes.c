@@ -1,4 +1,3 @@
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -69,19 +68,6 @@ static struct top_node *find_node(const struct top *t,
     return NULL;
 }
 
-static bool address_text(const struct sockaddr *addr, char out[CTL_HOST_MAX])
-{
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-    if (addr->sa_family == AF_INET) {
-        memcpy(&v4, addr, sizeof(v4));
-        return inet_ntop(AF_INET, &v4.sin_addr, out, CTL_HOST_MAX) != NULL;
-    }
-    memcpy(&v6, addr, sizeof(v6));
-    return addr->sa_family == AF_INET6 &&
-           inet_ntop(AF_INET6, &v6.sin6_addr, out, CTL_HOST_MAX) != NULL;
-}
-
 /* Nodes that the name does not stand for any more go, once they do not answer
  * either; one without an address stays to say so. */
 static void end_search(struct top_search *s)
@@ -110,22 +96,22 @@ static void on_address(void *arg, const struct sockaddr *addr, socklen_t len,
     (void)len;
     (void)why;
     struct top_search *s = arg;
-    char text[CTL_HOST_MAX];
     s->query = NULL;
     if (!addr) {
         end_search(s);
         return;
     }
-    if (!address_text(addr, text))
+    struct ctl_url url = *s->target;
+    if (!ctl_target_at(&url, addr))
         return;
-    struct top_node *n = find_node(s->top, s->target, text);
+    struct top_node *n = find_node(s->top, s->target, url.host);
     if (!n)
         n = add_node(s->top, s->target);
     if (!n)
         return;
     s->found++;
     n->named = true;
-    memcpy(n->url.host, text, sizeof(text));
+    n->url = url;
 }
 
 void top_search(struct top *t)
