@@ -64,7 +64,7 @@ BUNDLE := build/bundle/socket.io.js
 .DEFAULT_GOAL := all
 .SECONDARY:
 .PHONY: all help deps deps-test run cluster test test-unit test-e2e test-cluster sim \
-	test-browser test-compose test-asan test-valgrind conformance lint fmt fuzz bench instr install clean
+	test-browser test-compose test-big test-asan test-valgrind conformance lint fmt fuzz bench instr install clean
 
 all: $(BUILD)/confab $(BUILD)/confabctl $(BUILD)/libconfab.a ## build the programs and the library
 
@@ -198,7 +198,7 @@ test: deps-test ## everything
 	$(Q)$(MAKE) all $(BUILD)/tests/fixture
 	$(Q)tests/run.sh
 
-test-unit test-e2e test-cluster test-browser test-compose: deps-test ## one part of `make test`
+test-unit test-e2e test-cluster test-browser test-compose test-big: deps-test ## one part of `make test`
 	$(Q)$(MAKE) all $(BUILD)/tests/fixture
 	$(Q)tests/run.sh $(@:test-%=%)
 
@@ -257,7 +257,7 @@ bench: ## speed and memory beside the official Node.js server
 
 BENCH := $(addprefix $(BUILD)/tests/bench/,load floor server)
 $(BUILD)/tests/bench/load: $(addprefix $(BUILD)/tests/bench/,run.o fanout.o latency.o \
-	echo.o churn.o idle.o joins.o script.o swarm.o packet.o inflate.o wire.o probe.o)
+	echo.o churn.o idle.o joins.o hold.o script.o swarm.o packet.o inflate.o wire.o probe.o)
 $(BUILD)/tests/bench/floor: $(addprefix $(BUILD)/tests/bench/,ring.o wire.o)
 
 instr: deps-test ## instructions of the hot paths, against the committed numbers

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs the tests.
 #
-#   tests/run.sh [unit|e2e|conformance|cluster|browser|compose]...
-#                      default: all but compose
+#   tests/run.sh [unit|e2e|conformance|cluster|browser|compose|big]...
+#                      default: all but compose and big
 #
 # Environment:
 #   BUILD=build        what is tested; build/asan for the sanitized build
@@ -12,6 +12,8 @@
 #   TEST_SET=          settings for all servers: "section.key=value ..."
 #   TEST_ONLY=         only the test files whose path contains this
 #   MEMCHECK=          a valgrind command that unit tests and servers run under
+#   BIG_MINUTES=10     how long `big` holds as many connections as there may be;
+#                      BIG_QUICK=1: a few thousand, for a quarter of a minute
 #   TEST_NAME=         only tests whose name matches this regular expression
 #
 # Everything that servers print goes to files under build/test-output. The last
@@ -126,6 +128,7 @@ javascript() { # PART
     [ ${#files[@]} = 0 ] && { count "$part" 0 0; return; }
     dependencies || return
     [ "$part" = cluster ] && programs+=("$BUILD/tests/sim")
+    [ "$part" = big ] && programs+=("$BUILD/tests/bench/load" "$BUILD/tests/bench/server")
     [ "$part" = e2e ] && programs+=("$BUILD/tests/ctl/talk")
     [ -n "${TEST_SERVER:-}" ] || build "${programs[@]}" || return
     mkdir -p "$TEST_OUTPUT"
@@ -171,9 +174,9 @@ main() {
         for p in $part; do
             case $p in
             unit | conformance | compose) "$p" ;;
-            e2e | cluster | browser) javascript "$p" ;;
+            e2e | cluster | browser | big) javascript "$p" ;;
             *)
-                echo "usage: tests/run.sh [unit|e2e|conformance|cluster|browser|compose]..." >&2
+                echo "usage: tests/run.sh [unit|e2e|conformance|cluster|browser|compose|big]..." >&2
                 exit 2
                 ;;
             esac

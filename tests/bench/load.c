@@ -1,7 +1,7 @@
 /* The load generator: one scenario against one server, one line of JSON.
  *
  *     load --pid PID[,PID]... --port PORT[,PORT]... [OPTION VALUE]...
- *          fanout|latency|echo|churn|idle|joins
+ *          fanout|latency|echo|churn|idle|joins|hold
  *
  * What each scenario does and which options it takes stands at the head of its
  * file. Several processes are the nodes of one cluster; --redis is the process
@@ -24,6 +24,7 @@ static const struct {
 } scenarios[] = {
     {"fanout", fanout}, {"latency", latency}, {"echo", echo},
     {"churn", churn},   {"idle", idle},       {"joins", joins},
+    {"hold", hold},
 };
 
 /* Too large for the stack. */
@@ -86,6 +87,9 @@ static void read_options(struct options *o, int argc, char **argv)
         {"binary", &o->binary},
         {"msgpack", &o->msgpack},
         {"deflate", &o->deflate},
+        {"slow", &o->slow},
+        {"slow-polling", &o->slow_polling},
+        {"first-room", &o->first_room},
     };
     enum { N = sizeof(table) / sizeof(table[0]) };
     struct option longs[N + 1] = {{0}};

@@ -46,6 +46,7 @@ void run_open(struct run *r, uint32_t conns, uint32_t per_room)
     s->n_nodes = o->n_nodes;
     for (uint32_t i = 0; i < o->n_nodes; i++)
         s->ports[i] = (uint16_t)o->ports[i];
+    s->first_room = o->first_room;
     s->msgpack = o->msgpack;
     s->deflate = o->deflate;
     s->arg = r;
@@ -112,6 +113,8 @@ void report_begin(const struct run *r)
            o->id, o->scenario, o->server, o->conns, o->window, o->size,
            o->n_nodes, o->per_room, n, t->delivered, lost(r), t->doubled,
            t->reordered, t->bad, share, share > share_max ? "true" : "false");
+    printf(",\"bytes_in\":%lu,\"bytes_out\":%lu", wire_bytes.in,
+           wire_bytes.out);
     if (n == 0 || u->wall_ns == 0)
         return;
     report_number("wall_s", wall);

@@ -21,6 +21,8 @@ struct options {
     uint32_t conns, window, size, messages, warm, cpu_ms, per_room;
     uint32_t rate, seconds; /* of open loops */
     uint32_t polling, bare, binary, msgpack, deflate;
+    uint32_t slow, slow_polling; /* clients that stop reading */
+    uint32_t first_room;
 };
 
 /* What one phase took. The server's time is that of all nodes. */
@@ -50,6 +52,7 @@ int echo(struct run *r);    /* echo.c */
 int churn(struct run *r);   /* churn.c */
 int idle(struct run *r);    /* idle.c */
 int joins(struct run *r);   /* joins.c */
+int hold(struct run *r);    /* hold.c */
 
 /* Opens the clients that the options ask for. */
 void run_open(struct run *r, uint32_t conns, uint32_t per_room);

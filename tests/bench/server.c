@@ -1,14 +1,33 @@
 /* confab with the benchmark's events: the same as server.js.
  *
- *     server [section.key=value]... */
+ *     server [presence] [section.key=value]...
+ *
+ * With `presence`, who joins a room is shown as being there. */
+#include <stdio.h>
+#include <string.h>
+
 #include "server/sio.h"
+
+static bool presence;
+
+#define EVERYBODY SIO_STR("everybody")
 
 static void on_join(struct sio_socket *s, struct sio_event *e, void *arg)
 {
     (void)arg;
     struct sio_str room;
-    if (sio_str(sio_arg(e, 0), &room) && sio_join(s, room) == 0)
-        sio_reply(e, NULL);
+    if (!sio_str(sio_arg(e, 0), &room) || sio_join(s, room) < 0)
+        return;
+    if (presence && sio_presence_set(s, EVERYBODY, "{}") < 0)
+        return;
+    sio_reply(e, NULL);
+}
+
+static void on_count(struct sio_socket *s, struct sio_event *e, void *arg)
+{
+    (void)arg;
+    sio_reply(e, "i",
+              (int64_t)sio_presence_count(sio_namespace_of(s), EVERYBODY));
 }
 
 static void on_say(struct sio_socket *s, struct sio_event *e, void *arg)
@@ -56,12 +75,14 @@ static int serve(struct sio_server *srv, int argc, char **argv)
         rc = sio_server_set(srv, "rate.connection_events=0");
     if (rc == 0)
         rc = sio_server_set(srv, "rate.address_events=0");
-    for (int i = 1; i < argc && rc == 0; i++)
+    presence = argc > 1 && strcmp(argv[1], "presence") == 0;
+    for (int i = presence ? 2 : 1; i < argc && rc == 0; i++)
         rc = sio_server_set(srv, argv[i]);
     if (rc == 0)
         rc = sio_server_listen(srv);
     if (rc < 0)
         return rc;
+    printf("admin on %s\n", sio_server_admin(srv));
     printf("ready on http://127.0.0.1:%u\n", (unsigned)sio_server_port(srv));
     fflush(stdout);
     return sio_server_run(srv);
@@ -72,6 +93,7 @@ int main(int argc, char **argv)
     struct sio_server *srv = sio_server_new();
     struct sio_namespace *ns = sio_of(srv, "/");
     sio_on(ns, "join", on_join, NULL);
+    sio_on(ns, "count", on_count, NULL);
     sio_on(ns, "say", on_say, NULL);
     sio_on(ns, "echo", on_echo, NULL);
     sio_on(ns, "settle", on_settle, NULL);

@@ -20,7 +20,7 @@ enum {
     NS_PER_S = 1000000000,
 };
 
-enum client_state { TCP, UPGRADE, ENGINE, NAMESPACE, ROOM, READY };
+enum client_state { LOST, REFUSED, UPGRADE, ENGINE, NAMESPACE, ROOM, READY };
 
 void die(const char *fmt, ...)
 {
@@ -42,6 +42,23 @@ static bool starts(const char *p, size_t len, const char *with)
 {
     size_t n = strlen(with);
     return len >= n && memcmp(p, with, n) == 0;
+}
+
+static void lose(struct client *c, const char *what)
+{
+    struct swarm *s = c->swarm;
+    if (!s->on_lost)
+        die("client %u: %s: %s", c->index, what,
+            errno ? strerror(errno) : "closed, or no frame of ours");
+    enum swarm_loss how = c->state == READY     ? SWARM_LOST_READY
+                          : c->state == REFUSED ? SWARM_REFUSED
+                          : c->state == UPGRADE ? SWARM_UNREACHED
+                                                : SWARM_LOST_OPENING;
+    s->ready -= c->state == READY;
+    c->state = LOST;
+    if (c->wire.fd >= 0)
+        wire_fini(&c->wire);
+    s->on_lost(c, how, s->arg);
 }
 
 /* ---- sending ------------------------------------------------------------- */
@@ -67,8 +84,8 @@ void swarm_attach(struct client *c, const char *p, size_t len)
 
 void swarm_flush(struct client *c)
 {
-    if (!wire_flush(&c->wire, c->swarm->epoll))
-        die("client %u: write: %s", c->index, strerror(errno));
+    if (c->state != LOST && !wire_flush(&c->wire, c->swarm->epoll))
+        lose(c, "write");
 }
 
 /* ---- opening ------------------------------------------------------------- */
@@ -108,7 +125,7 @@ static void send_join(struct client *c)
         become_ready(c);
         return;
     }
-    swarm_room(c->index / c->swarm->per_room, room);
+    swarm_room(c->swarm->first_room + c->index / c->swarm->per_room, room);
     c->state = ROOM;
     swarm_send(c, packet, packet_join(c->swarm->msgpack, room, packet));
 }
@@ -127,6 +144,10 @@ static void on_opening_packet(struct client *c, const char *p, size_t len)
 static void on_head(struct wire *w, const char *head, size_t len)
 {
     struct client *c = client_of(w);
+    if (c->swarm->on_lost && !starts(head, len, "HTTP/1.1 101")) {
+        c->state = REFUSED;
+        return;
+    }
     if (c->state != UPGRADE || !starts(head, len, "HTTP/1.1 101"))
         die("client %u: not accepted: %.*s", c->index, (int)len, head);
     if (c->swarm->deflate && !memmem(head, len, "permessage-deflate", 18))
@@ -188,11 +209,14 @@ static void start_client(struct swarm *s, struct client *c)
     const struct sockaddr_in to = {.sin_family = AF_INET,
                                    .sin_addr = s->to,
                                    .sin_port =
-                                       htons(s->ports[c->index % s->n_nodes])};
+                                       htons(s->ports[c->node])};
     int fd = wire_dial(&to, c->index, SOCK_NONBLOCK);
-    if (fd < 0)
-        die("connect: %s", strerror(errno));
     wire_init(&c->wire, fd, true);
+    c->state = UPGRADE;
+    if (fd < 0) {
+        lose(c, "connect");
+        return;
+    }
     send_upgrade(c);
     /* Written when the connection is there. */
     c->wire.blocked = true;
@@ -218,6 +242,7 @@ void swarm_open(struct swarm *s, uint32_t n, uint32_t per_room)
             struct client *c = &s->clients[s->started];
             c->swarm = s;
             c->index = s->started++;
+            c->node = (uint8_t)(c->index % s->n_nodes);
             start_client(s, c);
         }
         swarm_turn(s, 100);
@@ -230,10 +255,40 @@ void swarm_open(struct swarm *s, uint32_t n, uint32_t per_room)
     }
 }
 
+void swarm_reopen(struct client *c)
+{
+    start_client(c->swarm, c);
+}
+
+bool swarm_is_ready(const struct client *c)
+{
+    return c->state == READY;
+}
+
+void swarm_pause(struct client *c)
+{
+    int bytes = 4096;
+    setsockopt(c->wire.fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+    epoll_ctl(c->swarm->epoll, EPOLL_CTL_DEL, c->wire.fd, NULL);
+    c->paused = true;
+}
+
+void swarm_resume(struct client *c)
+{
+    struct epoll_event e = {.events = EPOLLIN, .data.ptr = &c->wire};
+    int bytes = 1 << 20;
+    setsockopt(c->wire.fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+    if (epoll_ctl(c->swarm->epoll, EPOLL_CTL_ADD, c->wire.fd, &e) < 0)
+        die("epoll_ctl: %s", strerror(errno));
+    c->wire.blocked = false;
+    c->paused = false;
+}
+
 void swarm_close(struct swarm *s)
 {
     for (uint32_t i = 0; i < s->started; i++)
-        wire_fini(&s->clients[i].wire);
+        if (s->clients[i].wire.fd >= 0)
+            wire_fini(&s->clients[i].wire);
     close(s->epoll);
     free(s->clients);
     s->clients = NULL;
@@ -249,9 +304,12 @@ static void serve(const struct epoll_event *events, int n)
     for (int i = 0; i < n; i++) {
         struct wire *w = events[i].data.ptr;
         struct client *c = client_of(w);
-        if ((events[i].events & ~(uint32_t)EPOLLOUT) && !wire_read(w, &ops))
-            die("client %u: the connection has ended: %s", c->index,
-                errno ? strerror(errno) : "closed, or no frame of ours");
+        bool good =
+            !(events[i].events & ~(uint32_t)EPOLLOUT) || wire_read(w, &ops);
+        if (!good || c->state == REFUSED) {
+            lose(c, "the connection has ended");
+            continue;
+        }
         if (w->out.len && (!w->blocked || events[i].events & EPOLLOUT))
             swarm_flush(c);
     }

@@ -20,6 +20,8 @@ static const char mask_key[4] = {0x5a, 0x13, 0x77, 0x2e};
 
 static char input[INPUT_BYTES];
 
+struct wire_bytes wire_bytes;
+
 struct frame {
     char *body;
     size_t len;
@@ -192,6 +194,7 @@ bool wire_read(struct wire *w, const struct wire_ops *ops)
     ssize_t n = read(w->fd, input + len, INPUT_BYTES - len);
     if (n <= 0)
         return n < 0 && (errno == EAGAIN || errno == EINTR);
+    wire_bytes.in += (uint64_t)n;
     if (len)
         memcpy(input, w->in.p, len);
     len += (size_t)n;
@@ -251,6 +254,8 @@ static ssize_t write_some(int fd, const char *p, size_t len)
     ssize_t n = write(fd, p, len);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
+    if (n > 0)
+        wire_bytes.out += (uint64_t)n;
     return n;
 }
 

@@ -49,6 +49,11 @@ struct wire_ops {
  * among thousands that are taken would be most of the work. */
 int wire_dial(const struct sockaddr_in *to, uint32_t index, int flags);
 
+/* What all connections have read and written. */
+extern struct wire_bytes {
+    uint64_t in, out;
+} wire_bytes;
+
 void wire_init(struct wire *w, int fd, bool masks);
 /* Closes with a reset, so that thousands of connections leave no trace in the
  * kernel's table for the next run. */

@@ -28,7 +28,7 @@ process.on('exit', () => {
 });
 
 class Process {
-  constructor(name, command, args, { env = {}, cwd = ROOT } = {}) {
+  constructor(name, command, args, { env = {}, cwd = ROOT, stdin = 'ignore' } = {}) {
     fs.mkdirSync(OUTPUT, { recursive: true });
     started += 1;
     this.name = name;
@@ -37,7 +37,7 @@ class Process {
     this.child = spawn(
       'setpriv', ['--pdeathsig', 'KILL', '--',
         ...(command.startsWith(BUILD) ? MEMCHECK : []), command, ...args],
-      { cwd, env: { ...process.env, ...env }, stdio: ['ignore', fd, fd] });
+      { cwd, env: { ...process.env, ...env }, stdio: [stdin, fd, fd] });
     fs.closeSync(fd);
     this.pid = this.child.pid;
     this.ended = null; // { code, signal } once it is
