@@ -99,13 +99,14 @@ void drain_init(struct drain *d, struct sio_server *srv)
     timer_init(&d->timer, on_time);
 }
 
-/* What it had not closed left by itself, or is cut off now. */
+/* What it had not closed left by itself, or is cut off now. Who is left in the
+ * farewell was closed and has not come for it. */
 void drain_end(struct drain *d)
 {
     if (!drain_is_on(d))
         return;
     timer_stop(&d->timer);
-    size_t cut = left(d);
+    size_t cut = d->phase == DRAIN_FAREWELL ? 0 : left(d);
     uint32_t had = d->pace.count;
     size_t gone = d->closed + cut < had ? had - d->closed - cut : 0;
     log_info("drain_end", "closed=%u left=%zu cut_off=%zu ms=%u", d->closed,

@@ -185,6 +185,16 @@ describe('drain', { skip: REFERENCE && 'confab only' }, () => {
     await other.stop();
   });
 
+  test('polling clients that never come back do not hold it up, and are not called cut off', async () => {
+    const p = await startFixture(drains(1, 300));
+    const silent = [];
+    for (let i = 0; i < 5; i++) silent.push(await PollingSession.open(p, { poll: false }));
+    const began = await drain(p);
+    assert.deepEqual(await p.exits(8000), CLEAN);
+    assert.ok(Date.now() - began >= 1000, 'they had time to');
+    assert.match(p.output(), / drain_end .*closed=5 left=0 cut_off=0 /);
+  });
+
   test('when all have left it ends, long before the window does', async () => {
     const p = await startFixture(drains(200, HOUR));
     const all = [];
