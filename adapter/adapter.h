@@ -30,7 +30,7 @@ enum adapter_type { ADAPTER_MEMORY, ADAPTER_REDIS };
 
 struct adapter_settings {
     enum adapter_type type;
-    const char *redis_url; /* redis://[user:password@]host[:port][/db] */
+    const char *redis_url; /* as redis_url.h says */
     const char *prefix;    /* of channels; "socket.io" */
     const char *node_name; /* for people; identity is random */
     bool interest; /* hear of rooms with members here, not of all rooms */

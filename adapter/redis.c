@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <hiredis/hiredis.h>
 #include <stdio.h>
+#include <sys/un.h>
 
 #include "common/id.h"
 #include "common/log.h"
@@ -20,7 +21,7 @@ enum {
     REPLY_MS = 10000,
     BYE_MS = 500,
     REASON_MAX = 160,
-    SELF_MAX = 64, /* of a client's id or address, as Redis writes them */
+    SELF_MAX = 128, /* of a client's id or address, as Redis writes them */
     LOGS_PER_MINUTE = 4,
 };
 
@@ -472,12 +473,24 @@ static void on_address(void *arg, const struct sockaddr *addr, socklen_t len,
         lose(r, strerror(errno));
 }
 
+/* There is no name to resolve; redis_url has seen to it that the path fits. */
+static void open_socket(struct redis *r)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    (void)snprintf(a.sun_path, sizeof(a.sun_path), "%s", r->settings.url->host);
+    on_address(r, (const struct sockaddr *)&a, sizeof(a), NULL);
+}
+
 static void start(struct redis *r)
 {
     resp_fini(&r->resp);
     /* What is complete when it comes is never more than one read larger. */
     resp_init(&r->resp, (size_t)r->settings.max_bytes + LOOP_READ_BYTES);
     set_state(r, RESOLVING);
+    if (redis_url_is_socket(r->settings.url)) {
+        open_socket(r);
+        return;
+    }
     struct resolver_query *q =
         resolver_find(r->resolver, r->settings.url->host, r->settings.url->port,
                       on_address, r);

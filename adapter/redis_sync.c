@@ -17,7 +17,7 @@ struct redis_sync {
     uint32_t timeout_ms;
     redisContext *context; /* NULL: not connected */
     size_t held, held_bytes;
-    char place[PLACE_MAX]; /* host and port */
+    char place[PLACE_MAX]; /* host and port, or path */
     char error[ERROR_MAX];
 };
 
@@ -163,7 +163,9 @@ int redis_sync_connect(struct redis_sync *r)
         return 0;
     struct timeval timeout = timeout_of(r);
     redisContext *c =
-        redisConnectWithTimeout(r->url->host, r->url->port, timeout);
+        redis_url_is_socket(r->url)
+            ? redisConnectUnixWithTimeout(r->url->host, timeout)
+            : redisConnectWithTimeout(r->url->host, r->url->port, timeout);
     if (!c || c->err) {
         (void)snprintf(r->error, sizeof(r->error),
                        "cannot connect to Redis at %s: %s", r->place,
@@ -222,8 +224,11 @@ struct redis_sync *redis_sync_new(const struct redis_url *url,
     r->url = url;
     r->timeout_ms = timeout_ms;
     bool ipv6 = strchr(url->host, ':') != NULL;
-    (void)snprintf(r->place, sizeof(r->place), ipv6 ? "[%s]:%u" : "%s:%u",
-                   url->host, url->port);
+    if (redis_url_is_socket(url))
+        (void)snprintf(r->place, sizeof(r->place), "%s", url->host);
+    else
+        (void)snprintf(r->place, sizeof(r->place), ipv6 ? "[%s]:%u" : "%s:%u",
+                       url->host, url->port);
     return r;
 }
 

@@ -1,6 +1,7 @@
 #include "adapter/redis_url.h"
 
 #include <stdio.h>
+#include <sys/un.h>
 
 #include "common/mem.h"
 
@@ -88,14 +89,70 @@ static const char *parse_host(struct redis_url *u, struct str host)
     return NULL;
 }
 
+static const char *parse_db(struct redis_url *u, struct str db)
+{
+    uint64_t n = 0;
+    if (!str_to_u64(db, DB_MAX, &n))
+        return "the database is not a number";
+    u->db = (uint32_t)n;
+    return NULL;
+}
+
+static const char *parse_path(struct redis_url *u, struct str path)
+{
+    if (path.len < 2)
+        return "the path of the socket is missing";
+    u->host = percent_decode(path);
+    if (!u->host)
+        return "the path holds a broken %-escape";
+    if (strlen(u->host) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+        return "the path is longer than a socket's may be";
+    /* Redis tells clients by it, in lines of words. */
+    for (const char *c = u->host; *c; c++) {
+        if ((unsigned char)*c <= ' ' || *c == 0x7F)
+            return "the path holds a space or a control character";
+    }
+    return NULL;
+}
+
+static const char *parse_socket(struct redis_url *u, struct str rest)
+{
+    const char *slash = memchr(rest.p, '/', rest.len);
+    if (!slash)
+        return "the path of the socket is missing";
+    struct str login = {rest.p, (size_t)(slash - rest.p)};
+    struct str path = str_from(rest, login.len);
+    if (login.len > 0) {
+        if (login.p[login.len - 1] != '@')
+            return "the path of a socket begins with a slash: unix:///path";
+        login.len--;
+        const char *why = parse_user(u, login);
+        if (why)
+            return why;
+    }
+    if (memchr(path.p, '#', path.len))
+        return "there must be no #; write it as %23";
+    const char *query = memchr(path.p, '?', path.len);
+    if (query) {
+        struct str db = str_from(path, (size_t)(query - path.p));
+        path.len -= db.len;
+        if (!str_starts(db, STR("?db=")))
+            return "after the path there is only ?db=N";
+        const char *why = parse_db(u, str_from(db, strlen("?db=")));
+        if (why)
+            return why;
+    }
+    return parse_path(u, path);
+}
+
 static const char *parse(struct redis_url *u, struct str text)
 {
     if (str_starts(text, STR("rediss://")))
         return "rediss:// (TLS) is not supported; use redis://";
-    if (str_starts(text, STR("unix:")))
-        return "unix sockets are not supported; use redis://";
+    if (str_starts(text, STR("unix://")))
+        return parse_socket(u, str_from(text, strlen("unix://")));
     if (!str_starts(text, STR("redis://")))
-        return "it must start with redis://";
+        return "it must start with redis:// or unix://";
     struct str rest = str_from(text, strlen("redis://"));
     if (memchr(rest.p, '?', rest.len) || memchr(rest.p, '#', rest.len))
         return "there must be no ? and no #; write them as %3F and %23";
@@ -116,10 +173,9 @@ static const char *parse(struct redis_url *u, struct str text)
             return why;
         place = str_from(place, len + 1);
     }
-    uint64_t n = 0;
-    if (db.len > 0 && !str_to_u64(db, DB_MAX, &n))
-        return "the database is not a number";
-    u->db = (uint32_t)n;
+    const char *why = db.len > 0 ? parse_db(u, db) : NULL;
+    if (why)
+        return why;
     return parse_host(u, place);
 }
 
@@ -133,6 +189,11 @@ int redis_url_parse(struct redis_url *u, const char *text,
     (void)snprintf(err, CONFIG_ERR_MAX, "redis url: %s", why);
     redis_url_fini(u);
     return ERR_CONFIG;
+}
+
+bool redis_url_is_socket(const struct redis_url *u)
+{
+    return u->host[0] == '/';
 }
 
 void redis_url_fini(struct redis_url *u)

@@ -80,11 +80,11 @@ const startEcho = ({ deflate = false } = {}) =>
 const startNodeJsPeer = ({ redis, set, app = 'fixture', name = 'nodejs' }) =>
   startReference({ app, redis, set, name });
 
-async function startRedis({ port } = {}) {
+async function startRedis({ port, args = [] } = {}) {
   const chosen = port || await freePort();
   const p = new Process('redis', 'redis-server', [
     '--port', String(chosen), '--bind', '127.0.0.1', '--save', '',
-    '--appendonly', 'no', '--daemonize', 'no', '--dir', OUTPUT]);
+    '--appendonly', 'no', '--daemonize', 'no', '--dir', OUTPUT, ...args]);
   await p.says(/Ready to accept connections/);
   p.port = chosen;
   p.url = `redis://127.0.0.1:${chosen}`;

@@ -87,11 +87,52 @@ static void addresses_stand_in_brackets(void **state)
     redis_url_fini(&url);
 }
 
+static void a_socket_has_a_path_and_no_port(void **state)
+{
+    (void)state;
+    parse("unix:///run/redis.sock");
+    assert_true(redis_url_is_socket(&url));
+    assert_string_equal(url.host, "/run/redis.sock");
+    assert_int_equal(url.port, 0);
+    assert_int_equal(url.db, 0);
+    redis_url_fini(&url);
+    parse("unix://me:p%2F@/a%3Fb?db=7");
+    assert_string_equal(url.host, "/a?b");
+    assert_string_equal(url.user, "me");
+    assert_string_equal(url.password, "p/");
+    assert_int_equal(url.db, 7);
+    redis_url_fini(&url);
+    parse("redis://h");
+    assert_false(redis_url_is_socket(&url));
+    redis_url_fini(&url);
+}
+
+static void broken_sockets_are_refused(void **state)
+{
+    (void)state;
+    char longest[7 + 108 + 1] = "unix:///";
+    memset(longest + 8, 'x', sizeof(longest) - 9);
+    assert_refused(longest, "longer");
+    longest[sizeof(longest) - 2] = '\0';
+    parse(longest);
+    redis_url_fini(&url);
+    assert_refused("unix://", "missing");
+    assert_refused("unix:///", "missing");
+    assert_refused("unix:/run/s", "unix://");
+    assert_refused("unix://run/s", "slash");
+    assert_refused("unix://user@/s", "password");
+    assert_refused("unix:///s%", "escape");
+    assert_refused("unix:///s#x", "#");
+    assert_refused("unix:///s%20x", "space");
+    assert_refused("unix:///s?x=1", "?db=N");
+    assert_refused("unix:///s?db=", "database");
+    assert_refused("unix:///s?db=65536", "database");
+}
+
 static void other_schemes_are_refused_by_name(void **state)
 {
     (void)state;
     assert_refused("rediss://h", "TLS");
-    assert_refused("unix:///run/redis.sock", "unix sockets");
     assert_refused("http://h", "redis://");
     assert_refused("localhost:6379", "redis://");
     assert_refused("", "redis://");
@@ -137,6 +178,8 @@ int main(void)
         cmocka_unit_test(a_password_alone_has_no_user),
         cmocka_unit_test(escapes_are_decoded),
         cmocka_unit_test(addresses_stand_in_brackets),
+        cmocka_unit_test(a_socket_has_a_path_and_no_port),
+        cmocka_unit_test(broken_sockets_are_refused),
         cmocka_unit_test(other_schemes_are_refused_by_name),
         cmocka_unit_test(broken_parts_are_refused),
         cmocka_unit_test(the_password_is_never_repeated),
