@@ -17,6 +17,7 @@ const { io } = require(require.resolve('socket.io-client', {
 const [url, clients, pace] = process.argv.slice(2);
 
 function complaint(seen) {
+  if (!seen.due || !seen.handshakes || !seen.away.length) return 'nothing happened';
   if (seen.bad.length) return `handshakes were refused: ${seen.bad[0]}`;
   if (seen.longest >= AWAY_MS) return 'someone was away for too long';
   if (seen.mostInASecond > 1.25 * pace + 2) return 'too many were closed together';

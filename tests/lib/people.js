@@ -6,10 +6,10 @@ const { Connection, requestText } = require('./raw');
 const { until, sleep, SLOW } = require('./until');
 
 const ROOMS = 3;
-// Of the official client: the delay, and half of it more by chance; then a
-// handshake, a namespace and, where it is wanted, an upgrade.
+// Of the official client: the delay of the first attempt, which must do, and half
+// of it more by chance; then a handshake and a namespace.
 const DELAY = { reconnectionDelay: 100, reconnectionDelayMax: 500 };
-const AWAY_MS = 1.5 * DELAY.reconnectionDelayMax + 1250 * SLOW;
+const AWAY_MS = 1.5 * DELAY.reconnectionDelay + 850 * SLOW;
 // What was sent or answered so close to a client's coming or going may or may
 // not have reached it.
 const BLUR_MS = 500 * SLOW;
@@ -30,6 +30,7 @@ class Person {
     this.stays = []; // { from, to } in its room
     this.away = []; // { from, to, reason }
     this.heard = new Map(); // text -> how often
+    this.refused = []; // attempts to come back
     this.words = 0;
     this.said = []; // { text, room, sent, answered }
     this.socket = io(url, { transports: TRANSPORTS[i % 3], forceNew: true, ...DELAY });
@@ -43,6 +44,7 @@ class Person {
       if (last) last.to = Math.min(last.to, Date.now());
       this.away.push({ from: Date.now(), to: Infinity, reason });
     });
+    this.socket.on('connect_error', (e) => this.refused.push(e.message));
     this.socket.on('chat message', (m) => this.heard.set(m.message, (this.heard.get(m.message) || 0) + 1));
     this.pause = 300 * SLOW + i;
     this.talk();
@@ -78,6 +80,7 @@ class Person {
   forget() {
     this.away = this.away.filter((a) => a.to === Infinity);
     this.said = [];
+    this.refused = [];
     this.heard.clear();
   }
 
@@ -106,6 +109,12 @@ function newcomers(cluster) {
       c.write(requestText('GET', path, headers));
       const r = await c.response({ ms: 5000 });
       if (r.status !== 200 && r.status !== 101) n.bad.push(`${r.status} ${r.body}`);
+      const sid = /"sid":"([^"]+)"/.exec(String(r.body));
+      if (sid) {
+        // It says good-bye, so that its session is not there any more.
+        c.write(requestText('POST', `${path}&sid=${sid[1]}`, {}, '1'));
+        await c.response({ ms: 5000 });
+      }
     } catch (e) {
       n.bad.push(e.message);
     } finally {
@@ -148,15 +157,15 @@ class Crowd {
     for (const p of this.people) p.silence();
     await this.settles();
     await sleep(2 * BLUR_MS); // what is on its way arrives
+    for (const p of this.people) p.talk();
     const said = this.people.flatMap((p) => p.said).filter((m) => m.answered);
     const due = this.people.reduce((n, p) => n + p.got(said), 0);
     const away = this.people.flatMap((p) => p.away);
-    for (const p of this.people) p.talk();
     return {
       messages: said.length,
       due,
       handshakes: this.came.tried,
-      bad: this.came.bad,
+      bad: [...this.came.bad, ...this.people.flatMap((p) => p.refused)],
       away,
       longest: Math.max(0, ...away.map((a) => a.to - a.from)),
       mostInASecond: most(away.map((a) => a.from), 1000),
