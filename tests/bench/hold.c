@@ -134,8 +134,7 @@ static void say(struct run *r, uint32_t n)
         struct client *c = &r->swarm.clients[room * members];
         swarm_room(r->o->first_room + room, name);
         for (uint32_t i = 0; i < n && swarm_is_ready(c); i++) {
-            size_t len =
-                packet_say(&r->form, name, h->sent[room]++, r->packet);
+            size_t len = packet_say(&r->form, name, h->sent[room]++, r->packet);
             if (len == 0)
                 die("--size %u is too small for a message", r->form.size);
             swarm_send(c, r->packet, len);
@@ -168,8 +167,7 @@ static void count(const struct run *r)
     const struct hold *h = r->own;
     uint32_t held[SWARM_NODES_MAX] = {0};
     for (uint32_t i = 0; i < r->swarm.n; i++)
-        held[r->swarm.clients[i].node] +=
-            swarm_is_ready(&r->swarm.clients[i]);
+        held[r->swarm.clients[i].node] += swarm_is_ready(&r->swarm.clients[i]);
     putchar('{');
     print_counts("held", held, r->swarm.n_nodes);
     print_counts("lost", h->lost, r->swarm.n_nodes);

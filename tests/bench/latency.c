@@ -172,8 +172,10 @@ int latency(struct run *r)
     l.other = samples_new();
     r->own = &l;
     r->swarm.on_packet = on_packet;
-    if (o->slow)
+    if (o->slow) {
         r->swarm.on_lost = on_lost;
+        r->swarm.narrow_from = o->conns;
+    }
     run_open(r, o->conns + o->slow, o->conns + o->slow);
     pause_slow(r);
     l.interval_ns = NS_PER_S / o->rate;

@@ -22,9 +22,8 @@ static const struct {
     const char *name;
     int (*play)(struct run *r);
 } scenarios[] = {
-    {"fanout", fanout}, {"latency", latency}, {"echo", echo},
-    {"churn", churn},   {"idle", idle},       {"joins", joins},
-    {"hold", hold},
+    {"fanout", fanout}, {"latency", latency}, {"echo", echo}, {"churn", churn},
+    {"idle", idle},     {"joins", joins},     {"hold", hold},
 };
 
 /* Too large for the stack. */

@@ -152,7 +152,7 @@ static void begin(struct talk *t)
     t->step = 0;
     t->sid[0] = '\0';
     /* On this machine the kernel accepts for the server, at once. */
-    t->fd = wire_dial(&stage.to, t->index, 0);
+    t->fd = wire_dial(&stage.to, t->index, 0, false);
     if (t->fd < 0)
         die("connect: %s", strerror(errno));
     struct epoll_event e = {.events = EPOLLIN, .data.ptr = t};

@@ -208,9 +208,9 @@ static void start_client(struct swarm *s, struct client *c)
 {
     const struct sockaddr_in to = {.sin_family = AF_INET,
                                    .sin_addr = s->to,
-                                   .sin_port =
-                                       htons(s->ports[c->node])};
-    int fd = wire_dial(&to, c->index, SOCK_NONBLOCK);
+                                   .sin_port = htons(s->ports[c->node])};
+    int fd = wire_dial(&to, c->index, SOCK_NONBLOCK,
+                       s->narrow_from && c->index >= s->narrow_from);
     wire_init(&c->wire, fd, true);
     c->state = UPGRADE;
     if (fd < 0) {
@@ -267,10 +267,7 @@ bool swarm_is_ready(const struct client *c)
 
 void swarm_pause(struct client *c)
 {
-    int bytes = 4096;
-    setsockopt(c->wire.fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
     epoll_ctl(c->swarm->epoll, EPOLL_CTL_DEL, c->wire.fd, NULL);
-    c->paused = true;
 }
 
 void swarm_resume(struct client *c)
@@ -281,7 +278,6 @@ void swarm_resume(struct client *c)
     if (epoll_ctl(c->swarm->epoll, EPOLL_CTL_ADD, c->wire.fd, &e) < 0)
         die("epoll_ctl: %s", strerror(errno));
     c->wire.blocked = false;
-    c->paused = false;
 }
 
 void swarm_close(struct swarm *s)

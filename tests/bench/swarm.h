@@ -21,8 +21,7 @@ struct client {
     struct swarm *swarm;
     uint32_t index;
     uint8_t state;
-    uint8_t node; /* of the ports */
-    bool paused;
+    uint8_t node;      /* of the ports */
     uint32_t next_seq; /* the owner's: see tally.h */
     uint64_t seen;
     uint32_t sent, received;
@@ -47,7 +46,9 @@ struct swarm {
     uint16_t ports[SWARM_NODES_MAX];
     uint32_t n_nodes;
     bool msgpack, deflate;
-    uint32_t first_room; /* its number; several generators share a server */
+    uint32_t narrow_from; /* clients from here on, for which the kernel keeps
+                           * little; 0: none */
+    uint32_t first_room;  /* its number; several generators share a server */
 
     int epoll;
     struct in_addr to;
@@ -72,7 +73,7 @@ void swarm_open(struct swarm *s, uint32_t n, uint32_t per_room);
 /* One that was lost connects anew, to its `node`. */
 void swarm_reopen(struct client *c);
 bool swarm_is_ready(const struct client *c);
-/* It reads nothing any more, and the kernel takes little for it; and again. */
+/* It reads nothing any more; and again. */
 void swarm_pause(struct client *c);
 void swarm_resume(struct client *c);
 /* Resets every connection. */

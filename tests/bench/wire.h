@@ -46,8 +46,10 @@ struct wire_ops {
 
 /* A socket that connects to `to`, with flags of socket(2); -1 with errno. The
  * own address, in 127.0.1.0/24, changes with `index`: to search a free port
- * among thousands that are taken would be most of the work. */
-int wire_dial(const struct sockaddr_in *to, uint32_t index, int flags);
+ * among thousands that are taken would be most of the work. `narrow`: the
+ * kernel keeps little for it at either end. */
+int wire_dial(const struct sockaddr_in *to, uint32_t index, int flags,
+              bool narrow);
 
 /* What all connections have read and written. */
 extern struct wire_bytes {
