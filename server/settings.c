@@ -48,7 +48,7 @@ static const struct config_field fields[] = {
     TEXT("admin.host", admin_host, "127.0.0.1", 0, 255,
          "address for operators: metrics and more; empty = none"),
     U32("admin.port", admin_port, "0", 0, 65535, "0 = any free one"),
-    U32("admin.journal_records", journal_records, "65536", 0, 1 << 24,
+    U32("admin.journal_records", journal_records, "25000", 0, 1 << 24,
         "events of connections that /debug/why remembers, 32 bytes each"),
     TEXT("tls.certificate_file", certificate_file, "", 0, 1024,
          "PEM chain for https and wss on listen.port; empty = no TLS"),
