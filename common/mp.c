@@ -749,9 +749,12 @@ static bool key_is(const struct mp_value *key, struct str name)
 }
 
 /* Looks at a member's value. 1 when it is one that JavaScript would not write
- * as JSON, and has been taken: it is undefined, or its key is __proto__. */
+ * as JSON, and has been taken: it is undefined, or its key is __proto__. What
+ * is no name is refused here: behind the head of a container is no value. */
 static int skip_member(struct to_json *t, const struct mp_value *key)
 {
+    if (key->type == MP_ARRAY || key->type == MP_MAP || key->type == MP_EXT)
+        return ERR_PROTO;
     if (key_is(key, proto_key)) {
         int rc = mp_skip(t->in);
         return rc < 0 ? rc : 1;

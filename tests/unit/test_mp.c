@@ -636,9 +636,23 @@ static void packing_text_is_bounded(void **state)
     assert_int_equal(fits, 6 + 1 + 2 + 1 + 2 + 1 + 1 + 1 + 5);
 }
 
+static void a_container_is_no_key_even_before_what_is_left_out(void **state)
+{
+    (void)state;
+    /* {[undefined]: ...}, whose head alone could be taken for the key. */
+    struct str in = STR("\x81\x91\xd4\x00\x00\x01");
+    struct mp_bins bins = {.n = 0};
+    struct buf out;
+    buf_init(&out, 100);
+    assert_int_equal(mp_to_json(&in, &out, 8, &bins), ERR_PROTO);
+    mp_bins_fini(&bins);
+    buf_fini(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_container_is_no_key_even_before_what_is_left_out),
         cmocka_unit_test(integers_take_their_shortest_form),
         cmocka_unit_test(whole_numbers_are_integers_however_they_are_spelled),
         cmocka_unit_test(other_numbers_are_doubles),
